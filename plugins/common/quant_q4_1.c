@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/common/quant_q4_1.c - 4 bits a weight, one scale and one minimum: value d q + m.
+#include "plugins/common/f16.h"
+#include "plugins/common/blocks.h"
+#include "plugins/common/formats.h"
+#include "plugins/common/quant_round.h"
+
+void collet_dequantize_q4_1(const void *src, float *dst, uint64_t n)
+{
+    const collet_q4_1 *b = src;
+    for (uint64_t i = 0; i < n; i += 32, b++, dst += 32) {
+        float d = collet_f16_to_f32(b->d), m = collet_f16_to_f32(b->m);
+        for (uint32_t j = 0; j < 16; j++) {
+            dst[j] = (float)(b->q[j] & 15) * d + m;
+            dst[j + 16] = (float)(b->q[j] >> 4) * d + m;
+        }
+    }
+}
+
+void collet_quantize_q4_1(const float *src, void *dst, uint64_t n, const float *imatrix)
+{
+    (void)imatrix;
+    collet_q4_1 *b = dst;
+    for (uint64_t i = 0; i < n; i += 32, b++, src += 32) {
+        float max, min = collet_range(&max, src, 32);
+        float d = (max - min) / 15.0f, inv = d != 0.0f ? 1.0f / d : 0.0f;
+        b->d = collet_f32_to_f16(d);
+        b->m = collet_f32_to_f16(min);
+        for (uint32_t j = 0; j < 16; j++) {
+            uint32_t low = collet_code((src[j] - min) * inv + 0.5f, 15);
+            uint32_t high = collet_code((src[j + 16] - min) * inv + 0.5f, 15);
+            b->q[j] = (uint8_t)(low | high << 4);
+        }
+    }
+}

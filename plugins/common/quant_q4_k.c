@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/common/quant_q4_k.c - 4 bits a weight; sub-blocks of 32 with a scale and a minimum: value d sc q - dmin mn.
+#include "plugins/common/f16.h"
+#include "plugins/common/blocks.h"
+#include "plugins/common/formats.h"
+#include "plugins/common/quant_k_scales.h"
+
+void collet_dequantize_q4_k(const void *src, float *dst, uint64_t n)
+{
+    const collet_q4_k *b = src;
+    for (uint64_t i = 0; i < n; i += 256, b++, dst += 256) {
+        float d = collet_f16_to_f32(b->d), dmin = collet_f16_to_f32(b->dmin);
+        for (uint32_t j = 0; j < 8; j++) { // sub-blocks 2 i and 2 i + 1 share 32 bytes
+            float scale = d * (float)collet_k_scale(b->scales, j), min = dmin * (float)collet_k_min(b->scales, j);
+            const uint8_t *q = b->q + 32 * (j / 2);
+            for (uint32_t l = 0; l < 32; l++)
+                dst[32 * j + l] = scale * (float)(q[l] >> (4 * (j % 2)) & 15) - min;
+        }
+    }
+}

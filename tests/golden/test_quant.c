@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// tests/golden/test_quant.c - the weight formats against ggml's bytes: decoders bit for bit, encoders by error.
+//
+// One test per format and direction, made from the manifest. A format that the table lacks is skipped by name.
+#include <ctype.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plugins/common/f16.h"
+#include "plugins/common/formats.h"
+#include "tests/golden/golden.h"
+
+#define FOLDER "quant"
+
+typedef struct quant_case {
+    const json_t *manifest, *type;
+    char format[16];   // "q4_k"
+    char names[2][80]; // of its two tests
+} quant_case;
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    assert_non_null(text);
+    return text;
+}
+
+static uint64_t count_of(const json_t *object, const char *key)
+{
+    assert_true(json_is_integer(json_object_get(object, key)));
+    return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+// The table's line, after its geometry was compared with the manifest's.
+static const collet_format *format_of(const quant_case *c)
+{
+    const collet_format *f = collet_format_find(c->format);
+    if (!f) {
+        fprintf(stderr, "skipped: %s: not a format of this build\n", c->format);
+        skip();
+    }
+    assert_int_equal(f->ggml_type, count_of(c->type, "id"));
+    assert_int_equal(f->block_elems, count_of(c->type, "block_size"));
+    assert_int_equal(f->block_bytes, count_of(c->type, "block_bytes"));
+    return f;
+}
+
+static void assert_decodes(const collet_format *f, const char *bin, const char *f32, uint64_t n)
+{
+    size_t n_bin = 0, n_want = 0;
+    void *blocks = golden_read(&n_bin, FOLDER, bin);
+    uint32_t *want = golden_read(&n_want, FOLDER, f32);
+    float *got = malloc(n * sizeof *got);
+    assert_non_null(got);
+    assert_int_equal(n_bin, n / f->block_elems * f->block_bytes);
+    assert_int_equal(n_want, n * sizeof *got);
+    f->dequantize(blocks, got, n);
+    for (uint64_t i = 0; i < n; i++)
+        if (collet_f32_bits(got[i]) != want[i])
+            fail_msg("%s: element %llu is %a, wanted %a", bin, (unsigned long long)i, (double)got[i],
+                     (double)collet_f32_from_bits(want[i]));
+    free(got);
+    free(want);
+    free(blocks);
+}
+
+static void decodes_bit_for_bit(void **state)
+{
+    const quant_case *c = *state;
+    const collet_format *f = format_of(c);
+    const json_t *rand = json_object_get(c->type, "rand");
+    uint64_t n = count_of(c->type, "rows") * count_of(c->type, "cols");
+    assert_decodes(f, text_of(json_object_get(c->type, "bin"), "file"),
+                   text_of(json_object_get(c->type, "f32"), "file"), n);
+    if (rand)
+        assert_decodes(f, text_of(rand, "bin"), text_of(rand, "f32"), count_of(rand, "rows") * count_of(rand, "cols"));
+}
+
+static double rms(const float *a, const float *b, uint64_t n)
+{
+    double sum = 0.0;
+    for (uint64_t i = 0; i < n; i++) {
+        double difference = (double)a[i] - (b ? (double)b[i] : 0.0);
+        sum += difference * difference;
+    }
+    return sqrt(sum / (double)n);
+}
+
+// What is left of x (n values, one or more rows) after a round trip.
+static double round_trip_rmse(const collet_format *f, const float *x, uint64_t n)
+{
+    void *blocks = malloc(n / f->block_elems * f->block_bytes);
+    float *back = malloc(n * sizeof *back);
+    assert_non_null(blocks);
+    assert_non_null(back);
+    f->quantize(x, blocks, n, NULL);
+    f->dequantize(blocks, back, n);
+    double error = rms(x, back, n);
+    free(back);
+    free(blocks);
+    return error;
+}
+
+static void assert_no_worse(double got, double want, double size, const char *what, uint64_t row)
+{
+    // 0.1 %: another encoder may round a tie to the other side. 1e-7 of the values: f32 has no more than that.
+    if (!(got <= want * 1.001 + size * 1e-7))
+        fail_msg("%s, row %llu: RMSE %.9g, ggml's is %.9g", what, (unsigned long long)row, got, want);
+}
+
+static void encodes_no_worse(void **state)
+{
+    const quant_case *c = *state;
+    const collet_format *f = format_of(c);
+    if (!f->quantize) {
+        fprintf(stderr, "skipped: %s: has no encoder yet\n", c->format);
+        skip();
+    }
+    const json_t *input = json_object_get(c->manifest, "input"), *gauss = json_object_get(c->manifest, "gauss");
+    const json_t *row_rmse = json_object_get(c->type, "row_rmse");
+    uint64_t rows = count_of(input, "rows"), cols = count_of(input, "cols");
+    size_t n_bytes = 0;
+    float *x = golden_read(&n_bytes, FOLDER, text_of(input, "file"));
+    assert_int_equal(n_bytes, rows * cols * sizeof *x);
+    assert_int_equal(json_array_size(row_rmse), rows);
+    for (uint64_t r = 0; r < rows; r++)
+        assert_no_worse(round_trip_rmse(f, x + r * cols, cols), json_real_value(json_array_get(row_rmse, r)),
+                        rms(x + r * cols, NULL, cols), "input", r);
+    free(x);
+
+    uint16_t *halves = golden_read(&n_bytes, FOLDER, text_of(gauss, "file"));
+    uint64_t n = count_of(gauss, "rows") * count_of(gauss, "cols");
+    assert_int_equal(n_bytes, n * sizeof *halves);
+    x = malloc(n * sizeof *x);
+    assert_non_null(x);
+    for (uint64_t i = 0; i < n; i++)
+        x[i] = collet_f16_to_f32(halves[i]);
+    assert_no_worse(round_trip_rmse(f, x, n), json_real_value(json_object_get(c->type, "gauss_rmse")), 1.0, "gauss", 0);
+    free(x);
+    free(halves);
+}
+
+int main(void)
+{
+    json_t *manifest = golden_json(FOLDER, "manifest.json");
+    const json_t *types = json_object_get(manifest, "types");
+    size_t n = json_array_size(types); // 0 without a manifest: nothing runs, and golden_json() has said why
+    quant_case *cases = calloc(n + 1, sizeof *cases);
+    struct CMUnitTest *tests = calloc(2 * n + 1, sizeof *tests);
+    if (!cases || !tests)
+        return 1;
+    for (size_t i = 0; i < n; i++) {
+        quant_case *c = &cases[i];
+        *c = (quant_case){ .manifest = manifest, .type = json_array_get(types, i) };
+        const char *name = json_string_value(json_object_get(c->type, "type"));
+        for (size_t j = 0; name && name[j] && j + 1 < sizeof c->format; j++)
+            c->format[j] = (char)tolower((unsigned char)name[j]);
+        snprintf(c->names[0], sizeof c->names[0], "test_quant__%s_decodes_bit_for_bit", c->format);
+        snprintf(c->names[1], sizeof c->names[1], "test_quant__%s_encodes_no_worse_than_ggml", c->format);
+        tests[2 * i] = (struct CMUnitTest){ .name = c->names[0], .test_func = decodes_bit_for_bit, .initial_state = c };
+        tests[2 * i + 1] =
+            (struct CMUnitTest){ .name = c->names[1], .test_func = encodes_no_worse, .initial_state = c };
+    }
+    // The array's length is known only now, so the macro that counts it cannot be used.
+    int failed = n ? _cmocka_run_group_tests("quant", tests, 2 * n, NULL, NULL) : 0;
+    free(tests);
+    free(cases);
+    json_decref(manifest);
+    return failed;
+}
