@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/ops/embed_q8_0_avx512.c - rows of a q8_0 table, half a block at a time.
+// Block:    | d f16 | q 32 x i8 |  34 bytes, so nothing is aligned and every load says so
+#include "plugins/common/blocks.h"
+#include "plugins/cpu/math_avx512.h"
+#include "plugins/cpu/ops/ops.h"
+
+void collet_cpu_embed_q8_0_avx512(const collet_cpu_ops_args *a, uint32_t begin, uint32_t end)
+{
+    const __m512 scale = _mm512_set1_ps(a->scale);
+    for (uint32_t r = begin; r < end; r++) {
+        const collet_q8_0 *block = (const collet_q8_0 *)(a->table + (size_t)a->index[r] * a->table_row);
+        for (float *y = a->y + r * a->y_row, *y_end = y + a->n; y < y_end; y += 32, block++) {
+            const __m512 d = _mm512_set1_ps(_cvtsh_ss(block->d));
+            for (int i = 0; i < 32; i += 16) {
+                __m128i q8 = _mm_loadu_si128((const __m128i *)(block->q + i));
+                __m512 q = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(q8));
+                _mm512_storeu_ps(y + i, _mm512_mul_ps(_mm512_mul_ps(q, d), scale));
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/plugin.c - libcollet_cpu.so: tuned kernels for x86-64 with AVX2 or AVX-512.
+#include "plugins/cpu/ops/ops.h"
+
+static const collet_module *const modules[] = {
+    &collet_cpu_ops_avx2,
+    &collet_cpu_ops_avx512,
+};
+
+static const collet_plugin plugin = {
+    COLLET_PLUGIN_HEAD, .n_modules = COLLET_COUNT(modules),
+    .id = "cpu",        .version = COLLET_VERSION,
+    .vendor = "Collet", .license = "Apache-2.0",
+    .modules = modules,
+};
+
+COLLET_PLUGIN(plugin)
