@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli/cmd_bench.c - tokens per second, and the fraction of the memory's read bandwidth that decoding reaches.
+//
+// Repetitions interleave the read probe, prefill and decode, so that a noisy minute touches all three alike; medians
+// are printed with the smallest and the largest. One repetition in front warms up and is not counted.
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/open.h"
+#include "core/base/error.h"
+#include "core/measure/probe.h"
+#include "core/measure/stats.h"
+
+#define PROBE_BYTES (256u << 20) // per worker: several times any cache that a worker has to itself
+#define REPS_MAX 64
+
+typedef struct bench {
+    collet_opened o;
+    uint32_t n_prompt, n_gen, n_reps;
+    uint32_t *prompt;
+    collet_read_probe *probe;
+    double prefill[REPS_MAX], decode[REPS_MAX], read[REPS_MAX]; // tokens/s, tokens/s, bytes/s
+} bench;
+
+typedef struct figure {
+    double median, min, max;
+} figure;
+
+static figure figure_of(const double *values, uint32_t n)
+{
+    double sorted[REPS_MAX];
+    memcpy(sorted, values, n * sizeof *sorted);
+    figure f = { .median = collet_median(sorted, n) };
+    f.min = sorted[0];
+    f.max = sorted[n - 1];
+    return f;
+}
+
+// Random tokens, the same every time: their values do not matter to the speed, their repetition might to a cache.
+static collet_status make_prompt(bench *b, collet_error *err)
+{
+    uint32_t n = b->n_prompt ? b->n_prompt : 1, n_vocab = collet_model_hparams(b->o.model)->n_vocab;
+    b->prompt = malloc(n * sizeof *b->prompt);
+    if (!b->prompt)
+        return collet_fail(err, COLLET_E_NOMEM, "no memory for a prompt of %u tokens", n);
+    collet_rng rng;
+    collet_rng_seed(&rng, 1);
+    for (uint32_t i = 0; i < n; i++)
+        b->prompt[i] = (uint32_t)(collet_rng_next(&rng) * n_vocab);
+    return COLLET_OK;
+}
+
+static collet_status run_request(bench *b, uint32_t n_prompt, uint32_t n_gen, collet_request_timing *timing,
+                                 collet_error *err)
+{
+    const collet_request_opts opts = {
+        .prompt = b->prompt, .n_prompt = n_prompt, .max_tokens = n_gen, .sampling = COLLET_SAMPLING_GREEDY
+    };
+    collet_request *r = NULL;
+    collet_status st = collet_engine_submit(&r, b->o.engine, &opts, err);
+    if (st != COLLET_OK)
+        return st;
+    collet_interrupt_cancels(r);
+    const uint32_t *tokens = NULL;
+    uint32_t n = 1;
+    while (st == COLLET_OK && n > 0)
+        st = collet_request_next(&tokens, &n, r, err);
+    collet_interrupt_cancels(NULL);
+    collet_request_timing_get(r, timing);
+    collet_request_destroy(r);
+    return st;
+}
+
+static collet_status run_once(bench *b, uint32_t rep, collet_error *err)
+{
+    collet_request_timing t = { 0 };
+    b->read[rep] = collet_read_probe_run(b->probe);
+    collet_status st = COLLET_OK;
+    if (b->n_prompt) {
+        st = run_request(b, b->n_prompt, 1, &t, err);
+        double prefill_s = t.prefill_s + t.decode_s; // the step that read the prompt's last token is either
+        b->prefill[rep] = st == COLLET_OK ? (double)b->n_prompt / prefill_s : 0.0;
+    }
+    if (st == COLLET_OK && b->n_gen) {
+        st = run_request(b, 1, b->n_gen, &t, err);
+        b->decode[rep] = st == COLLET_OK ? (double)t.decode_tokens / t.decode_s : 0.0;
+    }
+    return st;
+}
+
+static int print_json(const bench *b, figure prefill, figure decode, figure read, double fraction)
+{
+    char hash[24];
+    collet_plan *plan = collet_engine_plan(b->o.engine);
+    snprintf(hash, sizeof hash, "%016" PRIx64, collet_plan_hash(plan));
+    json_t *object = json_object();
+    json_object_set_new(object, "model", json_string(collet_model_path(b->o.model)));
+    json_object_set_new(object, "threads", json_integer(collet_pool_workers(collet_runtime_pool(b->o.runtime))));
+    json_object_set_new(object, "plan", json_string(hash));
+    json_object_set_new(object, "repetitions", json_integer(b->n_reps));
+    if (b->n_prompt)
+        json_object_set_new(object, "prefill",
+                            json_pack("{s:i, s:f, s:f, s:f}", "tokens", (int)b->n_prompt, "tokens_per_s",
+                                      prefill.median, "min", prefill.min, "max", prefill.max));
+    if (b->n_gen)
+        json_object_set_new(object, "decode",
+                            json_pack("{s:i, s:f, s:f, s:f, s:I, s:f, s:f}", "tokens", (int)b->n_gen, "tokens_per_s",
+                                      decode.median, "min", decode.min, "max", decode.max, "bytes_per_token",
+                                      (json_int_t)collet_plan_decode_bytes(plan), "bytes_per_s",
+                                      decode.median * (double)collet_plan_decode_bytes(plan), "fraction_of_read",
+                                      fraction));
+    json_object_set_new(object, "read",
+                        json_pack("{s:f, s:f, s:f}", "bytes_per_s", read.median, "min", read.min, "max", read.max));
+    char *text = json_dumps(object, JSON_INDENT(1));
+    json_decref(object);
+    if (!text)
+        return collet_cli_error(COLLET_EXIT_MEMORY, "no memory for the result");
+    puts(text);
+    free(text);
+    return collet_cli_finish();
+}
+
+static int print_result(const collet_args *args, const bench *b)
+{
+    figure prefill = figure_of(b->prefill, b->n_reps), decode = figure_of(b->decode, b->n_reps);
+    figure read = figure_of(b->read, b->n_reps);
+    double decode_bytes = (double)collet_plan_decode_bytes(collet_engine_plan(b->o.engine));
+    double fraction = decode.median * decode_bytes / read.median;
+    if (collet_args_bool(args, "json"))
+        return print_json(b, prefill, decode, read, fraction);
+    printf("%s, %u threads, median of %u [min..max]\n", collet_model_path(b->o.model),
+           collet_pool_workers(collet_runtime_pool(b->o.runtime)), b->n_reps);
+    if (b->n_prompt)
+        printf("prefill %5u  %9.1f tokens/s  [%.1f..%.1f]\n", b->n_prompt, prefill.median, prefill.min, prefill.max);
+    if (b->n_gen)
+        printf("decode  %5u  %9.1f tokens/s  [%.1f..%.1f]  %.1f GB/s of weights, %.2f of read bandwidth\n", b->n_gen,
+               decode.median, decode.min, decode.max, 1e-9 * decode.median * decode_bytes, fraction);
+    printf("read           %9.1f GB/s      [%.1f..%.1f]\n", 1e-9 * read.median, 1e-9 * read.min, 1e-9 * read.max);
+    return collet_cli_finish();
+}
+
+static int run_opened(const collet_args *args, bench *b)
+{
+    collet_error err = COLLET_ERROR_INIT;
+    b->n_prompt = (uint32_t)collet_args_int(args, "prompt");
+    b->n_gen = (uint32_t)collet_args_int(args, "gen");
+    b->n_reps = (uint32_t)collet_args_int(args, "repetitions");
+    collet_status st = make_prompt(b, &err);
+    if (st == COLLET_OK)
+        st = collet_read_probe_create(&b->probe, collet_runtime_pool(b->o.runtime), PROBE_BYTES, &err);
+    if (st == COLLET_OK)
+        st = run_once(b, 0, &err); // warm-up: overwritten
+    for (uint32_t rep = 0; rep < b->n_reps && st == COLLET_OK; rep++)
+        st = run_once(b, rep, &err);
+    if (st != COLLET_OK)
+        return collet_cli_fail(&err, 0);
+    return print_result(args, b);
+}
+
+static int run(const collet_args *args)
+{
+    bench b = { 0 };
+    int exit_code = collet_open(&b.o, args, COLLET_OPEN_MODEL | COLLET_OPEN_ENGINE);
+    if (exit_code != COLLET_EXIT_OK)
+        return exit_code;
+    exit_code = run_opened(args, &b);
+    collet_read_probe_destroy(b.probe);
+    free(b.prompt);
+    collet_close(&b.o);
+    return exit_code;
+}
+
+static const collet_flag flags[] = {
+    { .name = "prompt",
+      .type = COLLET_OPT_INT,
+      .metavar = "N",
+      .dflt = "512",
+      .min = 0,
+      .max = 1 << 20,
+      .help = "tokens of the prompt to read; 0: do not measure prefill" },
+    { .name = "gen",
+      .type = COLLET_OPT_INT,
+      .metavar = "N",
+      .dflt = "64",
+      .min = 0,
+      .max = 1 << 20,
+      .help = "tokens to generate; 0: do not measure decode" },
+    { .name = "repetitions",
+      .short_name = 'r',
+      .type = COLLET_OPT_INT,
+      .metavar = "N",
+      .dflt = "5",
+      .min = 1,
+      .max = REPS_MAX,
+      .help = "repetitions after one that is not counted" },
+    { 0 },
+};
+
+extern const collet_command collet_cmd_bench;
+const collet_command collet_cmd_bench = {
+    .name = "bench",
+    .summary = "tokens per second, beside the read bandwidth measured in the same run",
+    .flags = flags,
+    .shared = COLLET_FLAGS_JSON | COLLET_FLAGS_PROFILE | COLLET_FLAGS_MODEL,
+    .run = run,
+};

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// core/model/weight.h - one tensor of a model file, and the packed forms that kernels asked for.
+//
+// The canonical bytes stay in the mapped file. A packed form is made once per (layout, domain), shared by every op that
+// wants it, and lives as long as the model.
+#ifndef COLLET_CORE_MODEL_WEIGHT_H
+#define COLLET_CORE_MODEL_WEIGHT_H
+
+#include <stdbool.h>
+
+#include "collet/plugin/host.h"
+
+#define COLLET_WEIGHT_FORMS_MAX 4
+
+struct collet_module_handle;
+
+typedef struct collet_weight_form {
+    uint32_t layout;                           // interned; 0: the canonical bytes, copied to another domain
+    const struct collet_module_handle *module; // that packs it; NULL for layout 0
+    uint32_t row_group;                        // rows that pack() takes at a time
+    collet_buffer *buffer;
+    collet_tensor tensor; // as handed to ops
+    bool ready;           // packed or copied
+} collet_weight_form;
+
+typedef struct collet_weight {
+    const char *name;        // lent by the file: "blk.0.attn_q.weight"
+    const char *format_name; // "q4_k"
+    collet_tensor mapped;    // canonical, in the mapped file, domain cpu
+    collet_weight_form forms[COLLET_WEIGHT_FORMS_MAX];
+    uint32_t n_forms;
+    bool canonical_needed; // an op reads the mapped bytes themselves
+} collet_weight;
+
+#endif
