@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// tests/core/base/test_pool.c - every task once, on the right worker, nested calls inline, whatever the sizes.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "core/base/pool.h"
+
+#define TASKS_MAX 1000
+
+typedef struct job {
+    collet_pool *pool;
+    atomic_uint runs[TASKS_MAX];
+    uint32_t worker_of[TASKS_MAX];
+    atomic_uint nested;
+} job;
+
+static void count(void *ctx, uint32_t task, uint32_t worker)
+{
+    job *j = ctx;
+    atomic_fetch_add(&j->runs[task], 1);
+    j->worker_of[task] = worker;
+}
+
+static collet_pool *make_pool(uint32_t n_workers)
+{
+    collet_pool *pool = NULL;
+    const collet_pool_opts opts = { .n_workers = n_workers, .spin_us = 1 }; // parks at once: the slow path is tested too
+    assert_int_equal(collet_pool_create(&pool, &opts, NULL), COLLET_OK);
+    assert_int_equal(collet_pool_workers(pool), n_workers);
+    return pool;
+}
+
+static void test_pool__runs_every_task_once(void **state)
+{
+    (void)state;
+    for (uint32_t n_workers = 1; n_workers <= 7; n_workers++) {
+        collet_pool *pool = make_pool(n_workers);
+        for (uint32_t n_tasks = 0; n_tasks <= 40; n_tasks++) {
+            job j = { 0 };
+            collet_pool_run(pool, n_tasks, count, &j);
+            for (uint32_t i = 0; i < TASKS_MAX; i++)
+                assert_int_equal(j.runs[i], i < n_tasks ? 1 : 0);
+        }
+        collet_pool_destroy(pool);
+    }
+}
+
+static void test_pool__deals_contiguous_runs(void **state)
+{
+    (void)state;
+    collet_pool *pool = make_pool(3);
+    job j = { 0 };
+    collet_pool_run(pool, 3, count, &j);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(j.worker_of[i], i);
+    collet_pool_run(pool, 100, count, &j);
+    for (uint32_t i = 1; i < 100; i++)
+        assert_true(j.worker_of[i] >= j.worker_of[i - 1]);
+    collet_pool_destroy(pool);
+}
+
+static void count_nested(void *ctx, uint32_t task, uint32_t worker)
+{
+    (void)task;
+    (void)worker;
+    atomic_fetch_add(&((job *)ctx)->nested, 1);
+}
+
+static void call_again(void *ctx, uint32_t task, uint32_t worker)
+{
+    job *j = ctx;
+    count(ctx, task, worker);
+    collet_pool_run(j->pool, 5, count_nested, j);
+}
+
+static void test_pool__nested_regions_run_inline(void **state)
+{
+    (void)state;
+    job j = { .pool = make_pool(3) };
+    collet_pool_run(j.pool, 9, call_again, &j);
+    assert_int_equal(j.nested, 45);
+    collet_pool_destroy(j.pool);
+}
+
+static void test_pool__survives_many_regions_and_pauses(void **state)
+{
+    (void)state;
+    collet_pool *pool = make_pool(4);
+    job j = { 0 };
+    for (int i = 0; i < 2000; i++) {
+        collet_pool_run(pool, 4, count, &j);
+        if (i % 500 == 0)
+            usleep(2000); // everybody sleeps
+    }
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(j.runs[i], 2000);
+    collet_pool_destroy(pool);
+}
+
+static void *call_from_thread(void *arg)
+{
+    job *j = arg;
+    for (int i = 0; i < 200; i++)
+        collet_pool_run(j->pool, 8, count, j);
+    return NULL;
+}
+
+static void test_pool__two_callers_wait_for_each_other(void **state)
+{
+    (void)state;
+    job j = { .pool = make_pool(2) };
+    pthread_t other;
+    assert_int_equal(pthread_create(&other, NULL, call_from_thread, &j), 0);
+    for (int i = 0; i < 200; i++)
+        collet_pool_run(j.pool, 8, count_nested, &j);
+    pthread_join(other, NULL);
+    for (uint32_t i = 0; i < 8; i++)
+        assert_int_equal(j.runs[i], 200);
+    assert_int_equal(j.nested, 1600);
+    collet_pool_destroy(j.pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pool__runs_every_task_once),
+        cmocka_unit_test(test_pool__deals_contiguous_runs),
+        cmocka_unit_test(test_pool__nested_regions_run_inline),
+        cmocka_unit_test(test_pool__survives_many_regions_and_pauses),
+        cmocka_unit_test(test_pool__two_callers_wait_for_each_other),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
