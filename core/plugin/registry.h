@@ -87,6 +87,10 @@ const collet_module_info *collet_registry_module(const collet_registry *r, size_
 // nearest known id or NULL.
 const collet_module_info *collet_registry_find(const collet_registry *r, const char *id, const char **nearest);
 
+// The same with a reason: NOT_FOUND (with the nearest id), INVALID (two plugins have it: name it "plugin:module").
+collet_status collet_registry_resolve(const collet_registry *r, const char *id, const collet_module_info **out,
+                                      collet_error *err);
+
 // A module ready for use: its vtable copied into a full-size table of the core, stubs where the plugin had nothing.
 typedef struct collet_module_handle {
     const collet_module_info *info;
@@ -100,6 +104,10 @@ typedef struct collet_module_handle {
 collet_status collet_registry_open(collet_registry *r, const collet_module_info *module, const collet_host *host,
                                    const collet_value *values, collet_module_handle *out, collet_error *err);
 void collet_registry_close(collet_registry *r, collet_module_handle *handle);
+
+// Modules that were opened in this process, in order, each once: for reports.
+size_t collet_registry_n_opened(const collet_registry *r);
+const collet_module_info *collet_registry_opened(const collet_registry *r, size_t i);
 
 // Interfaces that this core knows: size of the vtable, which slots are required. NULL when unknown.
 typedef struct collet_iface {
