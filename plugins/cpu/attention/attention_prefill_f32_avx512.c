@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/attention/attention_prefill_f32_avx512.c - a block of query rows over a store of floats.
+#include "plugins/cpu/attention/attention_prefill_avx512.h"
+
+void collet_cpu_attention_prefill_f32_avx512(const collet_cpu_attention_args *a, uint32_t begin, uint32_t end,
+                                             float *scratch, float *partial)
+{
+    (void)partial;
+    prefill(a, begin, end, scratch, false);
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+// tests/plugins/cpu/test_ops.c - each kernel between the matmuls against its op in double; includes ops_kernels.inc to
+// make one named test per line.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "core/base/isa.h"
+#include "plugins/cpu/ops/ops.h"
+
+// ---- memory that ends at a page which faults ----
+
+typedef struct guarded {
+    void *map;
+    size_t map_bytes;
+    void *data;
+} guarded;
+
+static guarded guard_alloc(size_t n_bytes)
+{
+    const size_t page = 4096, body = (n_bytes + page - 1) / page * page;
+    guarded g = { .map_bytes = body + 2 * page };
+    g.map = mmap(NULL, g.map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(g.map != MAP_FAILED);
+    assert_int_equal(mprotect(g.map, page, PROT_NONE), 0);
+    assert_int_equal(mprotect((char *)g.map + page + body, page, PROT_NONE), 0);
+    g.data = (char *)g.map + page + body - n_bytes;
+    return g;
+}
+
+static void guard_free(guarded *g)
+{
+    if (g->map)
+        munmap(g->map, g->map_bytes);
+    *g = (guarded){ 0 };
+}
+
+static float random_float(uint32_t *state, float scale)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return scale * ((float)(*state >> 8) * 0x1p-23f - 1.0f);
+}
+
+// ---- one case: every tensor of the op, between guard pages, y and h NaN ----
+
+typedef struct ops_shape {
+    uint32_t rows, n_heads, n, gap; // gap: elements between rows that belong to somebody else
+    bool in_place;
+} ops_shape;
+
+typedef struct ops_case {
+    collet_cpu_ops_args args;
+    guarded x, b, w, y, h, index, table;
+    double *want_y, *want_h; // dense (rows, heads, n)
+    const collet_format *format;
+} ops_case;
+
+enum { VOCAB = 5 };
+
+static guarded floats(size_t n, uint32_t *seed, float scale)
+{
+    guarded g = guard_alloc(n * sizeof(float));
+    for (size_t i = 0; i < n; i++)
+        ((float *)g.data)[i] = scale == 0.0f ? NAN : random_float(seed, scale);
+    return g;
+}
+
+static size_t span(const ops_shape *s)
+{
+    return (size_t)(s->rows - 1) * (s->n_heads * s->n + s->gap) + (size_t)s->n_heads * s->n;
+}
+
+static void fill_table(ops_case *c, const ops_shape *s, uint32_t *seed)
+{
+    c->args.table_row = (size_t)s->n / c->format->block_elems * c->format->block_bytes;
+    c->table = guard_alloc(VOCAB * c->args.table_row);
+    uint8_t *bytes = c->table.data;
+    for (size_t i = 0; i < VOCAB * c->args.table_row; i++)
+        bytes[i] = (uint8_t)(fabsf(random_float(seed, 60.0f))); // small exponents: no infinity in any format
+    c->args.table = bytes;
+    c->args.decode = c->format->dequantize;
+}
+
+static ops_case case_make(const char *op, const ops_shape *s, const collet_format *format)
+{
+    uint32_t seed = 7 + s->n + 31 * s->rows;
+    ops_case c = { .format = format };
+    const bool rope = strcmp(op, "rope") == 0;
+    const size_t row = (size_t)s->n_heads * s->n + s->gap;
+    c.x = floats(span(s), &seed, 3.0f);
+    c.b = floats(span(s), &seed, 2.0f);
+    c.w = floats(s->n, &seed, 1.5f);
+    c.y = floats(span(s), &seed, 0.0f);
+    c.h = floats(span(s), &seed, 0.0f);
+    c.index = guard_alloc(s->rows * sizeof(int32_t));
+    for (uint32_t r = 0; r < s->rows; r++)
+        ((int32_t *)c.index.data)[r] = rope ? (int32_t)(r * 30011) : (int32_t)(s->rows - 1 - r) % VOCAB;
+    c.args = (collet_cpu_ops_args){
+        .y = s->in_place ? c.x.data : c.y.data, .h = c.h.data, .x = c.x.data, .b = c.b.data, .w = c.w.data,
+        .index = c.index.data, .x_row = row, .b_row = row, .y_row = row, .h_row = row, .x_head = s->n, .y_head = s->n,
+        .n_heads = s->n_heads, .n = s->n, .eps = 1e-6f, .scale = 1.25f, .cap = 2.5f,
+    };
+    if (rope)
+        for (uint32_t i = 0; i < s->n / 2; i++)
+            ((float *)c.w.data)[i] = powf(10000.0f, -2.0f * (float)i / (float)s->n);
+    if (format)
+        fill_table(&c, s, &seed);
+    c.want_y = calloc((size_t)s->rows * s->n_heads * s->n, sizeof(double));
+    c.want_h = calloc((size_t)s->rows * s->n_heads * s->n, sizeof(double));
+    assert_non_null(c.want_y);
+    assert_non_null(c.want_h);
+    return c;
+}
+
+static void case_free(ops_case *c)
+{
+    guarded *all[] = { &c->x, &c->b, &c->w, &c->y, &c->h, &c->index, &c->table };
+    for (size_t i = 0; i < COLLET_COUNT(all); i++)
+        guard_free(all[i]);
+    free(c->want_y);
+    free(c->want_h);
+}
+
+// ---- the truth ----
+
+static double gelu(double x)
+{
+    return 0.5 * x * (1.0 + tanh(sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+static double silu(double x)
+{
+    return x / (1.0 + exp(-x));
+}
+
+static double norm_scale(const double *v, uint32_t n, double eps)
+{
+    double squares = 0.0;
+    for (uint32_t i = 0; i < n; i++)
+        squares += v[i] * v[i];
+    return 1.0 / sqrt(squares / n + eps);
+}
+
+static void want_rope(double *y, const float *x, const collet_cpu_ops_args *a, int32_t position)
+{
+    const uint32_t half = a->n_rot / 2;
+    for (uint32_t i = 0; i < a->n; i++)
+        y[i] = x[i];
+    for (uint32_t i = 0; i < half; i++) {
+        const uint32_t p = a->pairs == COLLET_ROPE_NEOX ? i : 2 * i, q = a->pairs == COLLET_ROPE_NEOX ? i + half : p + 1;
+        const double c = cos((double)position * a->w[i]) * a->scale, s = sin((double)position * a->w[i]) * a->scale;
+        y[p] = x[p] * c - x[q] * s;
+        y[q] = x[p] * s + x[q] * c;
+    }
+}
+
+static void want_row(double *y, double *h, const char *op, const collet_cpu_ops_args *a, const float *x, const float *b,
+                     int32_t index)
+{
+    const uint32_t n = a->n;
+    if (strcmp(op, "rope") == 0) {
+        want_rope(y, x, a, index);
+        return;
+    }
+    if (strcmp(op, "embed") == 0) {
+        float *row = malloc(n * sizeof(float));
+        assert_non_null(row);
+        a->decode(a->table + (size_t)index * a->table_row, row, n);
+        for (uint32_t i = 0; i < n; i++)
+            y[i] = (double)row[i] * a->scale;
+        free(row);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const double v = x[i];
+        if (strncmp(op, "add", 3) == 0)
+            y[i] = (double)(x[i] + b[i]);
+        else if (strcmp(op, "silu_mul") == 0)
+            y[i] = silu(v) * b[i];
+        else if (strcmp(op, "gelu_mul") == 0)
+            y[i] = gelu(v) * b[i];
+        else if (strcmp(op, "softcap") == 0)
+            y[i] = a->cap * tanh(v / a->cap);
+        else
+            y[i] = v;
+    }
+    const double scale = norm_scale(y, n, a->eps);
+    for (uint32_t i = 0; i < n; i++) {
+        h[i] = y[i] * scale * a->w[i];
+        if (strcmp(op, "rmsnorm") == 0)
+            y[i] = h[i];
+    }
+}
+
+static void case_want(ops_case *c, const char *op, const ops_shape *s)
+{
+    for (uint32_t r = 0; r < s->rows; r++)
+        for (uint32_t h = 0; h < s->n_heads; h++) {
+            const int32_t index = ((const int32_t *)c->index.data)[r];
+            const size_t at = ((size_t)r * s->n_heads + h) * s->n;
+            const bool take = strcmp(op, "take_rows") == 0;
+            const float *x = c->args.x + (take ? (size_t)index : r) * c->args.x_row + h * c->args.x_head;
+            want_row(c->want_y + at, c->want_h + at, op, &c->args, x, c->args.b + r * c->args.b_row, index);
+        }
+}
+
+static void check_output(const float *got, const double *want, const ops_shape *s, double tolerance, const char *what)
+{
+    for (uint32_t r = 0; r < s->rows; r++) {
+        for (uint32_t i = 0; i < s->n_heads * s->n; i++) {
+            const double w = want[(size_t)r * s->n_heads * s->n + i], g = got[r * (s->n_heads * s->n + s->gap) + i];
+            if (!(fabs(g - w) <= tolerance * fmax(1.0, fabs(w))))
+                fail_msg("%s[%u][%u] of (%u, %u, %u): %.9g, not %.9g", what, r, i, s->rows, s->n_heads, s->n, g, w);
+        }
+        for (uint32_t i = 0; i < s->gap && r + 1 < s->rows; i++)
+            assert_true(isnan(got[r * (s->n_heads * s->n + s->gap) + s->n_heads * s->n + i]));
+    }
+}
+
+static double tolerance_of(const char *op)
+{
+    if (strcmp(op, "embed") == 0 || strcmp(op, "take_rows") == 0 || strcmp(op, "add") == 0)
+        return 6.0e-8; // one rounding
+    return strcmp(op, "gelu_mul") == 0 ? 2e-6 : 1e-6;
+}
+
+static void run_case(const collet_cpu_ops_kernel *k, const ops_shape *s, const collet_format *format, uint32_t n_rot,
+                     uint32_t pairs)
+{
+    ops_case c = case_make(k->op, s, format);
+    c.args.n_rot = n_rot;
+    c.args.pairs = pairs;
+    case_want(&c, k->op, s);
+    if (s->in_place) // the gaps of x must survive like those of y
+        for (uint32_t r = 0; r + 1 < s->rows; r++)
+            for (uint32_t i = 0; i < s->gap; i++)
+                c.args.y[r * c.args.y_row + s->n_heads * s->n + i] = NAN;
+    const uint32_t middle = s->rows / 2; // two ranges: as if two workers had been there
+    k->run(&c.args, middle, s->rows);
+    k->run(&c.args, 0, middle);
+    check_output(c.args.y, c.want_y, s, tolerance_of(k->op), "y");
+    if (strcmp(k->op, "add_rmsnorm") == 0)
+        check_output(c.args.h, c.want_h, s, tolerance_of(k->op), "h");
+    case_free(&c);
+}
+
+static bool has_heads(const char *op)
+{
+    return strcmp(op, "rmsnorm") == 0 || strcmp(op, "rope") == 0;
+}
+
+static const collet_cpu_ops_kernel *usable_kernel(void **state)
+{
+    const collet_cpu_ops_kernel *k = *state;
+    collet_isa isa;
+    collet_isa_probe(&isa);
+    if (!(k->isa & isa.mask)) {
+        fprintf(stderr, "skipped: this machine has no %s\n", collet_isa_name(k->isa));
+        skip();
+    }
+    return k;
+}
+
+static void test_ops__kernel_agrees_with_its_reference(void **state)
+{
+    const collet_cpu_ops_kernel *k = usable_kernel(state);
+    static const uint32_t lengths[] = { 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 96, 100, 256, 576, 640, 1537 };
+    for (size_t i = 0; i < COLLET_COUNT(lengths); i++)
+        for (uint32_t variant = 0; variant < 8; variant++) {
+            ops_shape s = { .rows = variant & 1 ? 3 : 1, .n_heads = variant & 2 && has_heads(k->op) ? 3 : 1,
+                            .n = lengths[i], .gap = variant & 2 ? 5 : 0, .in_place = (variant & 4) != 0 };
+            if (strcmp(k->op, "embed") == 0) {
+                for (size_t f = 0; f < collet_n_formats; f++)
+                    if (!s.in_place && s.n % collet_formats[f].block_elems == 0 &&
+                        (strcmp(k->format, "any") == 0 || strcmp(k->format, collet_formats[f].name) == 0))
+                        run_case(k, &s, &collet_formats[f], 0, 0);
+            } else if (strcmp(k->op, "rope") == 0) {
+                for (uint32_t cut = 0; cut < 3; cut++) {
+                    uint32_t n_rot = (s.n >> cut) & ~1u;
+                    if (n_rot == 0)
+                        continue;
+                    run_case(k, &s, NULL, n_rot, COLLET_ROPE_NORM);
+                    run_case(k, &s, NULL, n_rot, COLLET_ROPE_NEOX);
+                }
+            } else if (strcmp(k->op, "take_rows") != 0 || !s.in_place) {
+                run_case(k, &s, NULL, 0, 0);
+            }
+        }
+}
+
+// Every 97th float of both signs through the op, b = 1: the errors that math_*.h states, and what happens at the ends.
+static void test_ops__functions_are_as_exact_as_they_say(void **state)
+{
+    const collet_cpu_ops_kernel *k = usable_kernel(state);
+    const bool is_silu = strcmp(k->op, "silu_mul") == 0, is_gelu = strcmp(k->op, "gelu_mul") == 0;
+    enum { N = 4096 };
+    static float x[N], y[N], ones[N];
+    double worst = 0.0, worst_x = 0.0;
+    for (uint64_t first = 0; first < 0xff800000u; first += (uint64_t)N * 97) {
+        for (uint32_t i = 0; i < N; i++) {
+            uint32_t bits = (uint32_t)(first + (uint64_t)i * 97);
+            memcpy(&x[i], &bits, 4);
+            if (isnan(x[i]))
+                x[i] = 0.0f;
+            ones[i] = 1.0f;
+        }
+        collet_cpu_ops_args a = { .y = y, .x = x, .b = ones, .n = N, .n_heads = 1, .cap = 1.0f };
+        k->run(&a, 0, 1);
+        for (uint32_t i = 0; i < N; i++) {
+            const double v = x[i], want = is_silu ? silu(v) : is_gelu ? gelu(v) : tanh(v);
+            if (isinf(v) || fabs(want) < 1e-36)
+                continue;
+            // gelu: absolute below 1e-1, because its small values are made of a large exponential (gelu_mul_f32_*.c).
+            const double error = fabs(y[i] - want) / (is_gelu && v < 0 ? fmax(fabs(want), 0.1) : fabs(want));
+            if (!(error <= worst)) {
+                worst = error;
+                worst_x = v;
+            }
+        }
+    }
+    print_message("%s: largest relative error %.3g at %.9g\n", k->name, worst, worst_x);
+    assert_true(worst <= (is_gelu ? 1e-6 : 3.0e-7));
+}
+
+static void test_ops__ends_of_the_range_are_as_in_the_formula(void **state)
+{
+    const collet_cpu_ops_kernel *k = usable_kernel(state);
+    const bool is_silu = strcmp(k->op, "silu_mul") == 0, is_gelu = strcmp(k->op, "gelu_mul") == 0;
+    float x[9] = { INFINITY, -INFINITY, NAN, 1e30f, -1e30f, 0.0f, -0.0f, 1e-40f, 300.0f }, y[9], ones[9];
+    for (int i = 0; i < 9; i++)
+        ones[i] = 1.0f;
+    collet_cpu_ops_args a = { .y = y, .x = x, .b = ones, .n = 9, .n_heads = 1, .cap = 30.0f };
+    k->run(&a, 0, 1);
+    for (int i = 0; i < 9; i++) {
+        const double v = x[i], want = is_silu ? silu(v) : is_gelu ? gelu(v) : 30.0 * tanh(v / 30.0);
+        if (isnan(want))
+            assert_true(isnan(y[i]));
+        else if (isinf(want))
+            assert_true(isinf(y[i]) && (y[i] > 0) == (want > 0));
+        else
+            assert_true(fabs(y[i] - want) <= 1e-6 * fabs(want) + 1e-37);
+    }
+}
+
+static const collet_cpu_ops_kernel kernels[] = {
+#define KERNEL(o, w, i, f) { .op = #o, .format = #w, .isa = COLLET_ISA_##i, .name = #f, .run = f },
+#include "plugins/cpu/ops/ops_kernels.inc"
+#undef KERNEL
+};
+
+static bool has_function(const char *op)
+{
+    return strcmp(op, "silu_mul") == 0 || strcmp(op, "gelu_mul") == 0 || strcmp(op, "softcap") == 0;
+}
+
+int main(void)
+{
+    static struct CMUnitTest tests[3 * COLLET_COUNT(kernels)];
+    static char names[3 * COLLET_COUNT(kernels)][128];
+    size_t n = 0;
+    static const struct {
+        const char *name;
+        CMUnitTestFunction run;
+    } promises[] = {
+        { "test_ops__kernel_agrees_with_its_reference", test_ops__kernel_agrees_with_its_reference },
+        { "test_ops__functions_are_as_exact_as_they_say", test_ops__functions_are_as_exact_as_they_say },
+        { "test_ops__ends_of_the_range_are_as_in_the_formula", test_ops__ends_of_the_range_are_as_in_the_formula },
+    };
+    for (size_t p = 0; p < COLLET_COUNT(promises); p++)
+        for (size_t k = 0; k < COLLET_COUNT(kernels); k++) {
+            if (p > 0 && !has_function(kernels[k].op))
+                continue;
+            snprintf(names[n], sizeof names[n], "%s/%s", promises[p].name, kernels[k].name);
+            tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = promises[p].run,
+                                            .initial_state = (void *)&kernels[k] };
+            n++;
+        }
+    return _cmocka_run_group_tests("test_ops", tests, n, NULL, NULL);
+}
