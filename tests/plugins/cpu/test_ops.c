@@ -8,45 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <cmocka.h>
 
-#include "core/base/isa.h"
+#include "cpu_support.h"
 #include "plugins/cpu/ops/ops.h"
-
-// ---- memory that ends at a page which faults ----
-
-typedef struct guarded {
-    void *map;
-    size_t map_bytes;
-    void *data;
-} guarded;
-
-static guarded guard_alloc(size_t n_bytes)
-{
-    const size_t page = 4096, body = (n_bytes + page - 1) / page * page;
-    guarded g = { .map_bytes = body + 2 * page };
-    g.map = mmap(NULL, g.map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true(g.map != MAP_FAILED);
-    assert_int_equal(mprotect(g.map, page, PROT_NONE), 0);
-    assert_int_equal(mprotect((char *)g.map + page + body, page, PROT_NONE), 0);
-    g.data = (char *)g.map + page + body - n_bytes;
-    return g;
-}
-
-static void guard_free(guarded *g)
-{
-    if (g->map)
-        munmap(g->map, g->map_bytes);
-    *g = (guarded){ 0 };
-}
-
-static float random_float(uint32_t *state, float scale)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return scale * ((float)(*state >> 8) * 0x1p-23f - 1.0f);
-}
 
 // ---- one case: every tensor of the op, between guard pages, y and h NaN ----
 
@@ -103,9 +69,23 @@ static ops_case case_make(const char *op, const ops_shape *s, const collet_forma
     for (uint32_t r = 0; r < s->rows; r++)
         ((int32_t *)c.index.data)[r] = rope ? (int32_t)(r * 30011) : (int32_t)(s->rows - 1 - r) % VOCAB;
     c.args = (collet_cpu_ops_args){
-        .y = s->in_place ? c.x.data : c.y.data, .h = c.h.data, .x = c.x.data, .b = c.b.data, .w = c.w.data,
-        .index = c.index.data, .x_row = row, .b_row = row, .y_row = row, .h_row = row, .x_head = s->n, .y_head = s->n,
-        .n_heads = s->n_heads, .n = s->n, .eps = 1e-6f, .scale = 1.25f, .cap = 2.5f,
+        .y = s->in_place ? c.x.data : c.y.data,
+        .h = c.h.data,
+        .x = c.x.data,
+        .b = c.b.data,
+        .w = c.w.data,
+        .index = c.index.data,
+        .x_row = row,
+        .b_row = row,
+        .y_row = row,
+        .h_row = row,
+        .x_head = s->n,
+        .y_head = s->n,
+        .n_heads = s->n_heads,
+        .n = s->n,
+        .eps = 1e-6f,
+        .scale = 1.25f,
+        .cap = 2.5f,
     };
     if (rope)
         for (uint32_t i = 0; i < s->n / 2; i++)
@@ -154,7 +134,8 @@ static void want_rope(double *y, const float *x, const collet_cpu_ops_args *a, i
     for (uint32_t i = 0; i < a->n; i++)
         y[i] = x[i];
     for (uint32_t i = 0; i < half; i++) {
-        const uint32_t p = a->pairs == COLLET_ROPE_NEOX ? i : 2 * i, q = a->pairs == COLLET_ROPE_NEOX ? i + half : p + 1;
+        const uint32_t p = a->pairs == COLLET_ROPE_NEOX ? i : 2 * i,
+                       q = a->pairs == COLLET_ROPE_NEOX ? i + half : p + 1;
         const double c = cos((double)position * a->w[i]) * a->scale, s = sin((double)position * a->w[i]) * a->scale;
         y[p] = x[p] * c - x[q] * s;
         y[q] = x[p] * s + x[q] * c;
@@ -259,12 +240,8 @@ static bool has_heads(const char *op)
 static const collet_cpu_ops_kernel *usable_kernel(void **state)
 {
     const collet_cpu_ops_kernel *k = *state;
-    collet_isa isa;
-    collet_isa_probe(&isa);
-    if (!(k->isa & isa.mask)) {
-        fprintf(stderr, "skipped: this machine has no %s\n", collet_isa_name(k->isa));
+    if (!cpu_has(k->isa))
         skip();
-    }
     return k;
 }
 
@@ -274,8 +251,11 @@ static void test_ops__kernel_agrees_with_its_reference(void **state)
     static const uint32_t lengths[] = { 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 96, 100, 256, 576, 640, 1537 };
     for (size_t i = 0; i < COLLET_COUNT(lengths); i++)
         for (uint32_t variant = 0; variant < 8; variant++) {
-            ops_shape s = { .rows = variant & 1 ? 3 : 1, .n_heads = variant & 2 && has_heads(k->op) ? 3 : 1,
-                            .n = lengths[i], .gap = variant & 2 ? 5 : 0, .in_place = (variant & 4) != 0 };
+            ops_shape s = { .rows = variant & 1 ? 3 : 1,
+                            .n_heads = variant & 2 && has_heads(k->op) ? 3 : 1,
+                            .n = lengths[i],
+                            .gap = variant & 2 ? 5 : 0,
+                            .in_place = (variant & 4) != 0 };
             if (strcmp(k->op, "embed") == 0) {
                 for (size_t f = 0; f < collet_n_formats; f++)
                     if (!s.in_place && s.n % collet_formats[f].block_elems == 0 &&
@@ -355,6 +335,202 @@ static const collet_cpu_ops_kernel kernels[] = {
 #undef KERNEL
 };
 
+// ---- the module, as the core uses it ----
+
+// One op on `rows` rows of 100 elements (rope, rmsnorm: 5 heads of 20), all inputs from a fixed sequence.
+typedef struct module_case {
+    collet_tensor t[5];
+    const collet_tensor *in[3], *out[2];
+    collet_op_desc desc;
+    collet_norm_params norm;
+    collet_embed_params embed;
+    collet_rope_params rope;
+    collet_softcap_params softcap;
+    guarded data[5];
+} module_case;
+
+static void module_tensor(module_case *c, const cpu_host *h, int i, const char *format, uint32_t n_dims,
+                          const int64_t *shape, uint32_t *seed)
+{
+    size_t n = 1;
+    for (uint32_t d = 0; d < n_dims; d++)
+        n *= (size_t)shape[d];
+    c->data[i] = floats(n, seed, seed ? 2.0f : 0.0f);
+    if (strcmp(format, "i32") == 0)
+        for (size_t j = 0; j < n; j++)
+            ((int32_t *)c->data[i].data)[j] = (int32_t)(n - 1 - j);
+    c->t[i] = tensor_of(h, format, NULL, n_dims, shape, c->data[i].data);
+}
+
+static void module_case_make(module_case *c, const cpu_host *h, const char *op, int64_t rows, int64_t dim)
+{
+    uint32_t seed = 3;
+    const int64_t x[] = { rows, dim }, heads[] = { rows, 5, dim / 5 }, w[] = { dim }, head[] = { dim / 5 };
+    const int64_t half[] = { dim / 10 };
+    const bool rope = strcmp(op, "rope") == 0, fused = strcmp(op, "add_rmsnorm") == 0;
+    const bool one = rope || strcmp(op, "rmsnorm") == 0, alone = strcmp(op, "softcap") == 0;
+    *c = (module_case){ .norm = { sizeof c->norm, 1e-5f },
+                        .embed = { sizeof c->embed, 1.5f },
+                        .rope = { sizeof c->rope, COLLET_ROPE_NEOX, (uint32_t)(dim / 5), 1.0f },
+                        .softcap = { sizeof c->softcap, 3.0f } };
+    if (strcmp(op, "embed") == 0) {
+        module_tensor(c, h, 0, "i32", 1, x, &seed);
+        module_tensor(c, h, 1, "f32", 2, x, &seed);
+    } else {
+        module_tensor(c, h, 0, "f32", one ? 3 : 2, one ? heads : x, &seed);
+        if (rope || strcmp(op, "take_rows") == 0)
+            module_tensor(c, h, 1, "i32", 1, x, &seed);
+        else
+            module_tensor(c, h, 1, "f32", one ? 1 : 2, one ? head : x, &seed);
+        module_tensor(c, h, 2, "f32", 1, rope ? half : w, &seed);
+    }
+    module_tensor(c, h, 3, "f32", one ? 3 : 2, one ? heads : x, NULL);
+    module_tensor(c, h, 4, "f32", 2, x, NULL);
+    for (int i = 0; i < 3; i++)
+        c->in[i] = &c->t[i];
+    c->out[0] = &c->t[3];
+    c->out[1] = &c->t[4];
+    c->desc = (collet_op_desc){ .size = sizeof c->desc,
+                                .op = h->table.intern(h->table.self, op),
+                                .phase = COLLET_PHASE_PREFILL,
+                                .n_in = alone           ? 1
+                                        : rope || fused ? 3
+                                                        : 2,
+                                .n_out = fused ? 2 : 1,
+                                .in = c->in,
+                                .out = c->out,
+                                .params = rope                       ? (void *)&c->rope
+                                          : alone                    ? (void *)&c->softcap
+                                          : strcmp(op, "embed") == 0 ? (void *)&c->embed
+                                                                     : (void *)&c->norm };
+}
+
+static void module_case_free(module_case *c)
+{
+    for (int i = 0; i < 5; i++)
+        guard_free(&c->data[i]);
+}
+
+static void run_module(const cpu_host *h, const collet_module *m, module_case *c)
+{
+    const collet_op_vt *vt = m->vt;
+    void *mod = NULL, *inst = NULL;
+    collet_error err = COLLET_ERROR_INIT;
+    collet_op_caps caps = { .size = sizeof caps };
+    assert_int_equal(m->open(&h->table, NULL, 0, &mod, &err), COLLET_OK);
+    if (vt->supports(mod, &c->desc, &caps) != COLLET_OK)
+        fail_msg("%s: %s", h->table.name_of(h->table.self, c->desc.op), caps.why);
+    assert_int_equal(vt->create(mod, &c->desc, &inst, &err), COLLET_OK);
+    const collet_frame frame = {
+        .size = sizeof frame, .n_in = c->desc.n_in, .n_out = c->desc.n_out, .in = c->in, .out = c->out, .err = &err
+    };
+    assert_int_equal(vt->run(inst, &frame), COLLET_OK);
+    vt->destroy(inst);
+    m->close(mod);
+}
+
+// Rows, or columns of one long row, dealt to any number of workers: the bits of one worker.
+static void test_ops__bits_do_not_depend_on_workers(void **state)
+{
+    const collet_module *m = *state;
+    const uint32_t isa = m == &collet_cpu_ops_avx512 ? COLLET_ISA_AVX512 : COLLET_ISA_AVX2;
+    if (!cpu_has(isa))
+        skip();
+    static const int64_t sizes[][2] = { { 1, 100 }, { 700, 100 }, { 3, 32010 }, { 1, 100010 } };
+    for (size_t i = 0; i < COLLET_COUNT(sizes); i++)
+        for (const char *const *op = m->ops; *op; op++) {
+            module_case want;
+            cpu_host *h = cpu_host_create(1, isa);
+            module_case_make(&want, h, *op, sizes[i][0], sizes[i][1]);
+            run_module(h, m, &want);
+            for (uint32_t n_workers = 2; n_workers <= 5; n_workers += 3) {
+                module_case got;
+                cpu_host *many = cpu_host_create(n_workers, isa);
+                module_case_make(&got, many, *op, sizes[i][0], sizes[i][1]);
+                run_module(many, m, &got);
+                for (uint32_t o = 0; o < want.desc.n_out; o++) {
+                    const float *y = want.data[3 + o].data;
+                    for (uint64_t j = 0; j < want.t[3 + o].n_bytes / 4; j++)
+                        assert_false(isnan(y[j]));
+                    assert_memory_equal(y, got.data[3 + o].data, want.t[3 + o].n_bytes);
+                }
+                module_case_free(&got);
+                cpu_host_destroy(many);
+            }
+            module_case_free(&want);
+            cpu_host_destroy(h);
+        }
+}
+
+static void refuses(const cpu_host *h, const collet_module *m, const module_case *c, const char *why)
+{
+    const collet_op_vt *vt = m->vt;
+    void *mod = NULL;
+    collet_op_caps caps = { .size = sizeof caps };
+    assert_int_equal(m->open(&h->table, NULL, 0, &mod, NULL), COLLET_OK);
+    assert_int_equal(vt->supports(mod, &c->desc, &caps), COLLET_E_UNSUPPORTED);
+    assert_string_equal(caps.why, why);
+    m->close(mod);
+}
+
+static void test_ops__what_does_not_fit_is_refused_by_name(void **state)
+{
+    (void)state;
+    const collet_module *m = &collet_cpu_ops_avx2;
+    cpu_host *h = cpu_host_create(1, COLLET_ISA_AVX2), *bare = cpu_host_create(1, 0);
+    module_case c, ok;
+
+    module_case_make(&ok, h, "rmsnorm", 3, 100);
+    refuses(bare, m, &ok, "AVX2 is not offered on this machine");
+    refuses(h, &collet_cpu_ops_avx512, &ok, "AVX-512 is not offered on this machine");
+    c = ok;
+    c.desc.op = h->table.intern(h->table.self, "matmul");
+    refuses(h, m, &c, "no such op in this module");
+    c = ok;
+    c.desc.n_in = 1;
+    refuses(h, m, &c, "1 inputs, 1 outputs; the op has 2, 1");
+    c.desc.n_in = 2;
+    c.desc.params = NULL;
+    refuses(h, m, &c, "params: 0 bytes, not 8");
+    c = ok;
+    c.desc.in = c.in;
+    c.in[1] = &c.t[1];
+    c.t[1].shape[0] = 19;
+    refuses(h, m, &c, "in[1]: 19 elements where another tensor has 20");
+    c.t[1].shape[0] = 20;
+    c.t[1].domain = 0;
+    refuses(h, m, &c, "in[1]: not in the domain cpu");
+    c.t[1].domain = ok.t[1].domain;
+    c.t[1].format = h->table.intern(h->table.self, "f16");
+    refuses(h, m, &c, "in[1]: not f32");
+    c.in[1] = NULL;
+    refuses(h, m, &c, "in[1]: missing");
+    module_case_free(&ok);
+
+    module_case_make(&c, h, "rope", 3, 100);
+    c.rope.n_rot = 22;
+    refuses(h, m, &c, "n_rot 22 of heads with 20 elements");
+    c.rope.n_rot = 16;
+    refuses(h, m, &c, "in[2]: 10 frequencies, not n_rot / 2 = 8");
+    c.rope.pairs = 7;
+    refuses(h, m, &c, "pairs 7: neither NORM nor NEOX");
+    module_case_free(&c);
+
+    module_case_make(&c, h, "embed", 3, 100);
+    c.t[1].format = h->table.intern(h->table.self, "q3_z");
+    refuses(h, m, &c, "in[1]: no decoder of format q3_z");
+    c.t[1].format = h->table.intern(h->table.self, "q8_0");
+    refuses(h, m, &c, "in[1]: rows of 100 elements, q8_0 has blocks of 32");
+    module_case_free(&c);
+
+    module_case_make(&c, h, "softcap", 3, 100);
+    c.softcap.cap = 0.0f;
+    refuses(h, m, &c, "cap must be positive");
+    module_case_free(&c);
+    cpu_host_destroy(h);
+    cpu_host_destroy(bare);
+}
+
 static bool has_function(const char *op)
 {
     return strcmp(op, "silu_mul") == 0 || strcmp(op, "gelu_mul") == 0 || strcmp(op, "softcap") == 0;
@@ -362,7 +538,7 @@ static bool has_function(const char *op)
 
 int main(void)
 {
-    static struct CMUnitTest tests[3 * COLLET_COUNT(kernels)];
+    static struct CMUnitTest tests[3 * COLLET_COUNT(kernels) + 3];
     static char names[3 * COLLET_COUNT(kernels)][128];
     size_t n = 0;
     static const struct {
@@ -378,9 +554,18 @@ int main(void)
             if (p > 0 && !has_function(kernels[k].op))
                 continue;
             snprintf(names[n], sizeof names[n], "%s/%s", promises[p].name, kernels[k].name);
-            tests[n] = (struct CMUnitTest){ .name = names[n], .test_func = promises[p].run,
+            tests[n] = (struct CMUnitTest){ .name = names[n],
+                                            .test_func = promises[p].run,
                                             .initial_state = (void *)&kernels[k] };
             n++;
         }
+    tests[n++] = (struct CMUnitTest){ .name = "test_ops__bits_do_not_depend_on_workers/avx2",
+                                      .test_func = test_ops__bits_do_not_depend_on_workers,
+                                      .initial_state = (void *)&collet_cpu_ops_avx2 };
+    tests[n++] = (struct CMUnitTest){ .name = "test_ops__bits_do_not_depend_on_workers/avx512",
+                                      .test_func = test_ops__bits_do_not_depend_on_workers,
+                                      .initial_state = (void *)&collet_cpu_ops_avx512 };
+    tests[n++] = (struct CMUnitTest){ .name = "test_ops__what_does_not_fit_is_refused_by_name",
+                                      .test_func = test_ops__what_does_not_fit_is_refused_by_name };
     return _cmocka_run_group_tests("test_ops", tests, n, NULL, NULL);
 }

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+// tests/plugins/cpu/test_attention.c - cpu.attention.flash as the core uses it, for every kernel line, against double.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cpu_support.h"
+#include "plugins/cpu/attention/attention.h"
+
+typedef struct seq {
+    uint32_t n_new, kv_len;
+} seq;
+
+// One step. Sequences end at the first with kv_len 0.
+typedef struct shape {
+    const char *name;
+    uint32_t n_heads, n_kv_heads, head_dim, block_tokens; // block_tokens 0: contiguous
+    uint32_t window;
+    float softcap, logit; // logit: how large scores get
+    seq seqs[6];
+} shape;
+
+static const shape shapes[] = {
+    { "one token, nothing before", 9, 3, 64, 0, 0, 0.0f, 3.0f, { { 1, 1 } } },
+    { "decode of the demo model", 9, 3, 64, 0, 0, 0.0f, 3.0f, { { 1, 301 } } },
+    { "decode of gemma with its window", 4, 1, 256, 0, 100, 0.0f, 3.0f, { { 1, 333 } } },
+    { "decode long enough to be cut", 9, 3, 64, 16, 0, 0.0f, 3.0f, { { 1, 2000 } } },
+    { "decode of a batch, blocks of 16", 9, 3, 64, 16, 0, 0.0f, 3.0f, { { 1, 1 }, { 1, 17 }, { 1, 700 }, { 1, 64 } } },
+    { "group of 8, head of 128", 16, 2, 128, 32, 0, 0.0f, 3.0f, { { 1, 77 }, { 5, 130 } } },
+    { "group of 1, head of 40, blocks of 3", 3, 3, 40, 3, 0, 0.0f, 3.0f, { { 1, 10 }, { 7, 7 }, { 2, 3 } } },
+    { "group of 5, head of 24", 5, 1, 24, 8, 0, 0.0f, 3.0f, { { 1, 50 }, { 3, 50 } } },
+    { "group of 64", 64, 1, 32, 16, 0, 0.0f, 3.0f, { { 3, 70 }, { 1, 5 } } },
+    { "prefill of 200 tokens", 9, 3, 64, 0, 0, 0.0f, 3.0f, { { 200, 200 } } },
+    { "prefill after 150 tokens, paged", 9, 3, 64, 16, 0, 0.0f, 3.0f, { { 50, 200 } } },
+    { "prefill of gemma with its window", 4, 1, 256, 0, 37, 0.0f, 3.0f, { { 130, 161 } } },
+    { "window of 1", 4, 2, 64, 16, 1, 0.0f, 3.0f, { { 20, 30 }, { 1, 9 } } },
+    { "window smaller than a tile", 6, 2, 72, 8, 5, 0.0f, 3.0f, { { 90, 90 }, { 1, 200 }, { 2, 3 } } },
+    { "window larger than the context", 6, 2, 80, 8, 4096, 0.0f, 3.0f, { { 90, 90 }, { 1, 200 } } },
+    { "softcap", 8, 4, 64, 16, 0, 20.0f, 30.0f, { { 33, 70 }, { 1, 150 } } },
+    { "huge scores", 6, 2, 64, 16, 0, 0.0f, 1e4f, { { 33, 70 }, { 1, 150 } } },
+    { "ragged: all phases, and an empty row",
+      9,
+      3,
+      64,
+      16,
+      64,
+      0.0f,
+      3.0f,
+      { { 1, 600 }, { 65, 65 }, { 0, 12 }, { 17, 300 }, { 1, 2 }, { 2, 129 } } },
+};
+
+typedef struct step {
+    const shape *s;
+    bool f16;
+    uint32_t n_seqs, n_tokens, n_blocks, n_blocks_max, block_tokens;
+    guarded k, v, q, new_k, new_v, out, q_start, kv_len, table, slots, ws;
+    double *want;
+} step;
+
+static guarded filled(size_t n, uint32_t *seed, float scale)
+{
+    guarded g = guard_alloc(n * sizeof(float));
+    for (size_t i = 0; i < n; i++)
+        ((float *)g.data)[i] = scale == 0.0f ? NAN : random_float(seed, scale);
+    return g;
+}
+
+static void *element(const step *st, const guarded *store, uint32_t slot, uint32_t head)
+{
+    const size_t row = ((size_t)(slot / st->block_tokens) * st->s->n_kv_heads + head) * st->block_tokens;
+    return (uint8_t *)store->data + (row + slot % st->block_tokens) * st->s->head_dim * (st->f16 ? 2 : 4);
+}
+
+static double read_element(const step *st, const guarded *store, uint32_t slot, uint32_t head, uint32_t d)
+{
+    const void *row = element(st, store, slot, head);
+    return st->f16 ? collet_f16_to_f32(((const uint16_t *)row)[d]) : ((const float *)row)[d];
+}
+
+static void write_row(const step *st, const guarded *store, uint32_t slot, uint32_t head, const float *values)
+{
+    void *row = element(st, store, slot, head);
+    for (uint32_t d = 0; d < st->s->head_dim; d++)
+        if (st->f16)
+            ((uint16_t *)row)[d] = collet_f32_to_f16(values[d]);
+        else
+            ((float *)row)[d] = values[d];
+}
+
+static uint32_t slot_of(const step *st, uint32_t s, uint32_t p)
+{
+    const int32_t *row = (const int32_t *)st->table.data + (size_t)s * st->n_blocks_max;
+    return (uint32_t)row[p / st->block_tokens] * st->block_tokens + p % st->block_tokens;
+}
+
+// Blocks of all sequences are dealt in turns and from the end, so that no sequence has its blocks in order.
+static void make_tables(step *st)
+{
+    uint32_t n_seqs = st->n_seqs, context = 0, n_blocks = 0;
+    for (uint32_t s = 0; s < n_seqs; s++)
+        context = st->s->seqs[s].kv_len > context ? st->s->seqs[s].kv_len : context;
+    st->block_tokens = st->s->block_tokens ? st->s->block_tokens : context;
+    st->n_blocks_max = (context + st->block_tokens - 1) / st->block_tokens + 1;
+    st->q_start = guard_alloc((n_seqs + 1) * 4);
+    st->kv_len = guard_alloc(n_seqs * 4);
+    st->table = guard_alloc((size_t)n_seqs * st->n_blocks_max * 4);
+    int32_t *table = st->table.data, *q_start = st->q_start.data;
+    memset(table, 0xff, (size_t)n_seqs * st->n_blocks_max * 4);
+    q_start[0] = 0;
+    for (uint32_t s = 0; s < n_seqs; s++) {
+        ((int32_t *)st->kv_len.data)[s] = (int32_t)st->s->seqs[s].kv_len;
+        q_start[s + 1] = q_start[s] + (int32_t)st->s->seqs[s].n_new;
+        n_blocks += (st->s->seqs[s].kv_len + st->block_tokens - 1) / st->block_tokens;
+    }
+    st->n_tokens = (uint32_t)q_start[n_seqs];
+    st->n_blocks = n_blocks;
+    for (uint32_t b = 0; n_blocks > 0; b++)
+        for (uint32_t s = 0; s < n_seqs; s++)
+            if (b * st->block_tokens < st->s->seqs[s].kv_len)
+                table[s * st->n_blocks_max + b] = (int32_t)--n_blocks;
+}
+
+static step step_make(const shape *s, bool f16)
+{
+    step st = { .s = s, .f16 = f16 };
+    uint32_t seed = 99;
+    while (st.n_seqs < COLLET_COUNT(s->seqs) && s->seqs[st.n_seqs].kv_len > 0)
+        st.n_seqs++;
+    make_tables(&st);
+    const size_t store = (size_t)st.n_blocks * s->n_kv_heads * st.block_tokens * s->head_dim * (f16 ? 2 : 4);
+    st.k = guard_alloc(store);
+    st.v = guard_alloc(store);
+    memset(st.k.data, 0xff, store); // NaN in both formats
+    memset(st.v.data, 0xff, store);
+    // q . k is some logit in size, without a scale that hides an error of it: |q| |k| = logit.
+    const float q_scale = s->logit * sqrtf(3.0f) / sqrtf((float)s->head_dim);
+    st.q = filled((size_t)st.n_tokens * s->n_heads * s->head_dim, &seed, q_scale);
+    st.new_k = filled((size_t)st.n_tokens * s->n_kv_heads * s->head_dim, &seed, 1.7f);
+    st.new_v = filled((size_t)st.n_tokens * s->n_kv_heads * s->head_dim, &seed, 1.0f);
+    st.out = filled((size_t)st.n_tokens * s->n_heads * s->head_dim, &seed, 0.0f);
+    st.slots = guard_alloc(st.n_tokens * 4);
+    float *row = malloc(s->head_dim * sizeof(float));
+    assert_non_null(row);
+    for (uint32_t i = 0, t = 0; i < st.n_seqs; i++) {
+        const uint32_t old = s->seqs[i].kv_len - s->seqs[i].n_new;
+        for (uint32_t p = 0; p < s->seqs[i].kv_len; p++)
+            for (uint32_t h = 0; h < 2 * s->n_kv_heads && p < old; h++) {
+                for (uint32_t d = 0; d < s->head_dim; d++)
+                    row[d] = random_float(&seed, 1.5f);
+                write_row(&st, h % 2 ? &st.k : &st.v, slot_of(&st, i, p), h / 2, row);
+            }
+        for (uint32_t p = old; p < s->seqs[i].kv_len; p++)
+            ((int32_t *)st.slots.data)[t++] = (int32_t)slot_of(&st, i, p);
+    }
+    free(row);
+    return st;
+}
+
+static void step_free(step *st)
+{
+    guarded *all[] = { &st->k,       &st->v,      &st->q,     &st->new_k, &st->new_v, &st->out,
+                       &st->q_start, &st->kv_len, &st->table, &st->slots, &st->ws };
+    for (size_t i = 0; i < COLLET_COUNT(all); i++)
+        guard_free(all[i]);
+    free(st->want);
+}
+
+static const float SCALE = 0.8f;
+
+static void want_head(double *o, const step *st, uint32_t s, uint32_t t, uint32_t head, double *weights)
+{
+    const shape *sh = st->s;
+    const uint32_t kv_head = head / (sh->n_heads / sh->n_kv_heads),
+                   row = (uint32_t)((int32_t *)st->q_start.data)[s] + t;
+    const float *q = (const float *)st->q.data + ((size_t)row * sh->n_heads + head) * sh->head_dim;
+    const uint32_t pos = sh->seqs[s].kv_len - sh->seqs[s].n_new + t;
+    const uint32_t first = sh->window && pos + 1 > sh->window ? pos + 1 - sh->window : 0;
+    double top = -INFINITY, sum = 0.0;
+    for (uint32_t p = first; p <= pos; p++) {
+        double dot = 0.0;
+        for (uint32_t d = 0; d < sh->head_dim; d++)
+            dot += (double)q[d] * read_element(st, &st->k, slot_of(st, s, p), kv_head, d);
+        dot *= SCALE;
+        weights[p] = sh->softcap > 0.0f ? sh->softcap * tanh(dot / sh->softcap) : dot;
+        top = fmax(top, weights[p]);
+    }
+    for (uint32_t p = first; p <= pos; p++)
+        sum += weights[p] = exp(weights[p] - top);
+    for (uint32_t d = 0; d < sh->head_dim; d++) {
+        o[d] = 0.0;
+        for (uint32_t p = first; p <= pos; p++)
+            o[d] += weights[p] / sum * read_element(st, &st->v, slot_of(st, s, p), kv_head, d);
+    }
+}
+
+static void step_want(step *st)
+{
+    const shape *sh = st->s;
+    double *weights = malloc((size_t)st->n_blocks_max * st->block_tokens * sizeof(double));
+    st->want = malloc((size_t)st->n_tokens * sh->n_heads * sh->head_dim * sizeof(double));
+    assert_non_null(weights);
+    assert_non_null(st->want);
+    size_t row = 0;
+    for (uint32_t s = 0; s < st->n_seqs; s++)
+        for (uint32_t t = 0; t < sh->seqs[s].n_new; t++)
+            for (uint32_t h = 0; h < sh->n_heads; h++, row++)
+                want_head(st->want + row * sh->head_dim, st, s, t, h, weights);
+    free(weights);
+}
+
+// ---- the step through the module ----
+
+typedef struct bound {
+    collet_tensor t[10];
+    const collet_tensor *append_in[3], *append_out[2], *attend_in[6], *attend_out[1];
+    collet_attention_params params;
+} bound;
+
+static void bind_step(bound *b, const step *st, const cpu_host *h)
+{
+    const shape *s = st->s;
+    const char *layout = s->block_tokens ? "kv.paged" : "kv.contiguous", *format = st->f16 ? "f16" : "f32";
+    const int64_t store[] = { st->n_blocks, s->n_kv_heads, st->block_tokens, s->head_dim };
+    const int64_t q[] = { st->n_tokens, s->n_heads, s->head_dim }, kv[] = { st->n_tokens, s->n_kv_heads, s->head_dim };
+    const int64_t tokens[] = { st->n_tokens }, starts[] = { st->n_seqs + 1 }, seqs[] = { st->n_seqs };
+    const int64_t table[] = { st->n_seqs, st->n_blocks_max };
+    b->t[0] = tensor_of(h, "f32", NULL, 3, kv, st->new_k.data);
+    b->t[1] = tensor_of(h, "f32", NULL, 3, kv, st->new_v.data);
+    b->t[2] = tensor_of(h, "i32", NULL, 1, tokens, st->slots.data);
+    b->t[3] = tensor_of(h, format, layout, 4, store, st->k.data);
+    b->t[4] = tensor_of(h, format, layout, 4, store, st->v.data);
+    b->t[5] = tensor_of(h, "f32", NULL, 3, q, st->q.data);
+    b->t[6] = tensor_of(h, "i32", NULL, 1, starts, st->q_start.data);
+    b->t[7] = tensor_of(h, "i32", NULL, 1, seqs, st->kv_len.data);
+    b->t[8] = tensor_of(h, "i32", NULL, 2, table, st->table.data);
+    b->t[9] = tensor_of(h, "f32", NULL, 3, q, st->out.data);
+    for (int i = 0; i < 3; i++)
+        b->append_in[i] = &b->t[i];
+    b->append_out[0] = b->attend_in[1] = &b->t[3];
+    b->append_out[1] = b->attend_in[2] = &b->t[4];
+    b->attend_in[0] = &b->t[5];
+    for (int i = 3; i < 6; i++)
+        b->attend_in[i] = &b->t[i + 3];
+    b->attend_out[0] = &b->t[9];
+    b->params = (collet_attention_params){ .size = sizeof b->params,
+                                           .n_heads = s->n_heads,
+                                           .n_kv_heads = s->n_kv_heads,
+                                           .head_dim = s->head_dim,
+                                           .scale = SCALE,
+                                           .softcap = s->softcap,
+                                           .window = s->window,
+                                           .context_max = 4096 };
+}
+
+static void run_op(const cpu_host *h, void *mod, const char *op, bound *b, step *st)
+{
+    const collet_op_vt *vt = collet_cpu_attention_flash.vt;
+    const bool append = strcmp(op, "kv_append") == 0;
+    const collet_op_desc desc = { .size = sizeof desc,
+                                  .op = h->table.intern(h->table.self, op),
+                                  .phase = COLLET_PHASE_DECODE,
+                                  .n_in = append ? 3 : 6,
+                                  .n_out = append ? 2 : 1,
+                                  .in = append ? b->append_in : b->attend_in,
+                                  .out = append ? b->append_out : b->attend_out,
+                                  .params = &b->params };
+    collet_op_caps caps = { .size = sizeof caps };
+    collet_error err = COLLET_ERROR_INIT;
+    void *inst = NULL;
+    uint64_t ws_bytes = 0, plan_bytes = 0;
+    if (vt->supports(mod, &desc, &caps) != COLLET_OK)
+        fail_msg("%s: refused: %s", st->s->name, caps.why);
+    assert_int_equal(vt->create(mod, &desc, &inst, &err), COLLET_OK);
+    assert_int_equal(vt->prepare(inst, &desc, &ws_bytes, &plan_bytes, &err), COLLET_OK);
+    guard_free(&st->ws);
+    st->ws = guard_alloc((ws_bytes + 63) / 64 * 64);
+    memset(st->ws.data, 0xff, (ws_bytes + 63) / 64 * 64);
+    const collet_frame frame = { .size = sizeof frame,
+                                 .n_in = desc.n_in,
+                                 .n_out = desc.n_out,
+                                 .in = desc.in,
+                                 .out = desc.out,
+                                 .ws = st->ws.data,
+                                 .ws_bytes = ws_bytes,
+                                 .err = &err };
+    assert_int_equal(vt->run(inst, &frame), COLLET_OK);
+    vt->destroy(inst);
+}
+
+static void run_step(const cpu_host *h, step *st)
+{
+    bound b;
+    void *mod = NULL;
+    bind_step(&b, st, h);
+    assert_int_equal(collet_cpu_attention_flash.open(&h->table, NULL, 0, &mod, NULL), COLLET_OK);
+    run_op(h, mod, "kv_append", &b, st);
+    run_op(h, mod, "attention", &b, st);
+    collet_cpu_attention_flash.close(mod);
+}
+
+// Scores of 1e4 have an ulp of 1e-3, which is the relative error of a weight.
+static double tolerance(const shape *s)
+{
+    return 3e-6 + 4e-7 * s->logit;
+}
+
+static void agree(const shape *s, bool f16, uint32_t isa, uint32_t n_workers)
+{
+    cpu_host *h = cpu_host_create(n_workers, isa);
+    step st = step_make(s, f16);
+    run_step(h, &st);
+    step_want(&st);
+    const float *got = st.out.data;
+    double worst = 0.0;
+    for (size_t i = 0; i < (size_t)st.n_tokens * s->n_heads * s->head_dim; i++) {
+        const double error = fabs(got[i] - st.want[i]);
+        if (!(error <= tolerance(s)))
+            fail_msg("%s, %s, %u workers: element %zu is %.9g, not %.9g", s->name, f16 ? "f16" : "f32", n_workers, i,
+                     got[i], st.want[i]);
+        worst = fmax(worst, error);
+    }
+    // Again, into the same cache: the same bits, whoever was faster.
+    const size_t n_bytes = (size_t)st.n_tokens * s->n_heads * s->head_dim * sizeof(float);
+    float *first = malloc(n_bytes);
+    assert_non_null(first);
+    memcpy(first, got, n_bytes);
+    memset(st.out.data, 0xff, n_bytes);
+    run_step(h, &st);
+    assert_memory_equal(first, st.out.data, n_bytes);
+    free(first);
+    step_free(&st);
+    cpu_host_destroy(h);
+}
+
+typedef struct level {
+    const char *name;
+    uint32_t isa;
+    bool f16;
+} level;
+
+static void test_attention__step_agrees_with_the_formula(void **state)
+{
+    const level *l = *state;
+    if (!cpu_has(l->isa))
+        skip();
+    for (size_t i = 0; i < COLLET_COUNT(shapes); i++) {
+        agree(&shapes[i], l->f16, l->isa, 1);
+        agree(&shapes[i], l->f16, l->isa, 2);
+        agree(&shapes[i], l->f16, l->isa, 5);
+    }
+}
+
+int main(void)
+{
+    static const level levels[] = {
+        { "avx2, f32", COLLET_ISA_AVX2, false },
+        { "avx2, f16", COLLET_ISA_AVX2, true },
+        { "avx512, f32", COLLET_ISA_AVX2 | COLLET_ISA_AVX512, false },
+        { "avx512, f16", COLLET_ISA_AVX2 | COLLET_ISA_AVX512, true },
+    };
+    static struct CMUnitTest tests[COLLET_COUNT(levels)];
+    static char names[COLLET_COUNT(levels)][96];
+    for (size_t i = 0; i < COLLET_COUNT(levels); i++) {
+        snprintf(names[i], sizeof names[i], "test_attention__step_agrees_with_the_formula/%s", levels[i].name);
+        tests[i] = (struct CMUnitTest){ .name = names[i],
+                                        .test_func = test_attention__step_agrees_with_the_formula,
+                                        .initial_state = (void *)&levels[i] };
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
