@@ -36,7 +36,7 @@
         .dequantize = dequantize_##f,                                               \
         .quantize = quantize_or_null,                                               \
     };                                                                              \
-    static const collet_module module_##f = {                                       \
+    const collet_module collet_quant_##f = {                                        \
         .size = sizeof(collet_module),                                              \
         .tier = COLLET_TIER_GENERIC,                                                \
         .score = 100,                                                               \
@@ -52,13 +52,3 @@
 #undef FORMAT
 #undef DECODED
 #undef MODULE
-
-const collet_module *const collet_reference_quant_modules[] = {
-#define FORMAT(f, ggml, elems, bytes) &module_##f,
-#define DECODED(f, ggml, elems, bytes) &module_##f,
-#include "plugins/common/formats.inc"
-#undef FORMAT
-#undef DECODED
-};
-
-const uint32_t collet_reference_n_quant_modules = COLLET_COUNT(collet_reference_quant_modules);

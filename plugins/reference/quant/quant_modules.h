@@ -5,8 +5,11 @@
 
 #include "collet/plugin/plugin.h"
 
-// In the order of plugins/common/formats.inc; constant, for the plugin's record.
-extern const collet_module *const collet_reference_quant_modules[];
-extern const uint32_t collet_reference_n_quant_modules;
+// In the order of plugins/common/formats.inc.
+#define FORMAT(f, ggml, elems, bytes) extern const collet_module collet_quant_##f;
+#define DECODED(f, ggml, elems, bytes) extern const collet_module collet_quant_##f;
+#include "plugins/common/formats.inc"
+#undef FORMAT
+#undef DECODED
 
 #endif
