@@ -11,8 +11,10 @@
 
 #include <cmocka.h>
 
-#include "cpu_support.h"
+#include "plugins/common/ref_ops.h"
 #include "plugins/cpu/ops/ops.h"
+#include "tests/support/guard.h"
+#include "tests/support/test_host.h"
 
 // ---- one case: every tensor of the op, between guard pages, y and h NaN ----
 
@@ -23,18 +25,18 @@ typedef struct ops_shape {
 
 typedef struct ops_case {
     collet_cpu_ops_args args;
-    guarded x, b, w, y, h, index, table;
-    double *want_y, *want_h; // dense (rows, heads, n)
+    collet_guard x, b, w, y, h, index, table;
+    float *want_y, *want_h; // dense (rows, heads, n)
     const collet_format *format;
 } ops_case;
 
 enum { VOCAB = 5 };
 
-static guarded floats(size_t n, uint32_t *seed, float scale)
+static collet_guard floats(size_t n, uint64_t *seed, float scale)
 {
-    guarded g = guard_alloc(n * sizeof(float));
+    collet_guard g = collet_guard_make(n * sizeof(float));
     for (size_t i = 0; i < n; i++)
-        ((float *)g.data)[i] = scale == 0.0f ? NAN : random_float(seed, scale);
+        ((float *)g.data)[i] = scale == 0.0f ? NAN : scale * collet_test_random(seed);
     return g;
 }
 
@@ -43,20 +45,20 @@ static size_t span(const ops_shape *s)
     return (size_t)(s->rows - 1) * (s->n_heads * s->n + s->gap) + (size_t)s->n_heads * s->n;
 }
 
-static void fill_table(ops_case *c, const ops_shape *s, uint32_t *seed)
+static void fill_table(ops_case *c, const ops_shape *s, uint64_t *seed)
 {
     c->args.table_row = (size_t)s->n / c->format->block_elems * c->format->block_bytes;
-    c->table = guard_alloc(VOCAB * c->args.table_row);
+    c->table = collet_guard_make(VOCAB * c->args.table_row);
     uint8_t *bytes = c->table.data;
     for (size_t i = 0; i < VOCAB * c->args.table_row; i++)
-        bytes[i] = (uint8_t)(fabsf(random_float(seed, 60.0f))); // small exponents: no infinity in any format
+        bytes[i] = (uint8_t)fabsf(60.0f * collet_test_random(seed)); // small exponents: no infinity in any format
     c->args.table = bytes;
     c->args.decode = c->format->dequantize;
 }
 
 static ops_case case_make(const char *op, const ops_shape *s, const collet_format *format)
 {
-    uint32_t seed = 7 + s->n + 31 * s->rows;
+    uint64_t seed = 7 + s->n + 31 * s->rows;
     ops_case c = { .format = format };
     const bool rope = strcmp(op, "rope") == 0;
     const size_t row = (size_t)s->n_heads * s->n + s->gap;
@@ -65,7 +67,7 @@ static ops_case case_make(const char *op, const ops_shape *s, const collet_forma
     c.w = floats(s->n, &seed, 1.5f);
     c.y = floats(span(s), &seed, 0.0f);
     c.h = floats(span(s), &seed, 0.0f);
-    c.index = guard_alloc(s->rows * sizeof(int32_t));
+    c.index = collet_guard_make(s->rows * sizeof(int32_t));
     for (uint32_t r = 0; r < s->rows; r++)
         ((int32_t *)c.index.data)[r] = rope ? (int32_t)(r * 30011) : (int32_t)(s->rows - 1 - r) % VOCAB;
     c.args = (collet_cpu_ops_args){
@@ -92,8 +94,8 @@ static ops_case case_make(const char *op, const ops_shape *s, const collet_forma
             ((float *)c.w.data)[i] = powf(10000.0f, -2.0f * (float)i / (float)s->n);
     if (format)
         fill_table(&c, s, &seed);
-    c.want_y = calloc((size_t)s->rows * s->n_heads * s->n, sizeof(double));
-    c.want_h = calloc((size_t)s->rows * s->n_heads * s->n, sizeof(double));
+    c.want_y = calloc((size_t)s->rows * s->n_heads * s->n, sizeof(float));
+    c.want_h = calloc((size_t)s->rows * s->n_heads * s->n, sizeof(float));
     assert_non_null(c.want_y);
     assert_non_null(c.want_h);
     return c;
@@ -101,83 +103,46 @@ static ops_case case_make(const char *op, const ops_shape *s, const collet_forma
 
 static void case_free(ops_case *c)
 {
-    guarded *all[] = { &c->x, &c->b, &c->w, &c->y, &c->h, &c->index, &c->table };
+    collet_guard *all[] = { &c->x, &c->b, &c->w, &c->y, &c->h, &c->index, &c->table };
     for (size_t i = 0; i < COLLET_COUNT(all); i++)
-        guard_free(all[i]);
+        collet_guard_free(all[i]);
     free(c->want_y);
     free(c->want_h);
 }
 
-// ---- the truth ----
+// ---- the twins, a row at a time ----
 
-static double gelu(double x)
-{
-    return 0.5 * x * (1.0 + tanh(sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
-}
-
-static double silu(double x)
-{
-    return x / (1.0 + exp(-x));
-}
-
-static double norm_scale(const double *v, uint32_t n, double eps)
-{
-    double squares = 0.0;
-    for (uint32_t i = 0; i < n; i++)
-        squares += v[i] * v[i];
-    return 1.0 / sqrt(squares / n + eps);
-}
-
-static void want_rope(double *y, const float *x, const collet_cpu_ops_args *a, int32_t position)
-{
-    const uint32_t half = a->n_rot / 2;
-    for (uint32_t i = 0; i < a->n; i++)
-        y[i] = x[i];
-    for (uint32_t i = 0; i < half; i++) {
-        const uint32_t p = a->pairs == COLLET_ROPE_NEOX ? i : 2 * i,
-                       q = a->pairs == COLLET_ROPE_NEOX ? i + half : p + 1;
-        const double c = cos((double)position * a->w[i]) * a->scale, s = sin((double)position * a->w[i]) * a->scale;
-        y[p] = x[p] * c - x[q] * s;
-        y[q] = x[p] * s + x[q] * c;
-    }
-}
-
-static void want_row(double *y, double *h, const char *op, const collet_cpu_ops_args *a, const float *x, const float *b,
+static void want_row(float *y, float *h, const char *op, const ops_case *c, const float *x, const float *b,
                      int32_t index)
 {
-    const uint32_t n = a->n;
-    if (strcmp(op, "rope") == 0) {
-        want_rope(y, x, a, index);
-        return;
-    }
-    if (strcmp(op, "embed") == 0) {
-        float *row = malloc(n * sizeof(float));
-        assert_non_null(row);
-        a->decode(a->table + (size_t)index * a->table_row, row, n);
-        for (uint32_t i = 0; i < n; i++)
-            y[i] = (double)row[i] * a->scale;
-        free(row);
-        return;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        const double v = x[i];
-        if (strncmp(op, "add", 3) == 0)
-            y[i] = (double)(x[i] + b[i]);
-        else if (strcmp(op, "silu_mul") == 0)
-            y[i] = silu(v) * b[i];
-        else if (strcmp(op, "gelu_mul") == 0)
-            y[i] = gelu(v) * b[i];
-        else if (strcmp(op, "softcap") == 0)
-            y[i] = a->cap * tanh(v / a->cap);
-        else
-            y[i] = v;
-    }
-    const double scale = norm_scale(y, n, a->eps);
-    for (uint32_t i = 0; i < n; i++) {
-        h[i] = y[i] * scale * a->w[i];
-        if (strcmp(op, "rmsnorm") == 0)
-            y[i] = h[i];
-    }
+    const collet_cpu_ops_args *a = &c->args;
+    const collet_ref_rope_args rope = { .y = y,
+                                        .x = x,
+                                        .freq = a->w,
+                                        .positions = &index,
+                                        .n_heads = 1,
+                                        .head_dim = a->n,
+                                        .n_rot = a->n_rot,
+                                        .pairs = a->pairs,
+                                        .mscale = a->scale };
+    if (strcmp(op, "embed") == 0)
+        collet_ref_embed(y, &index, a->table, c->format, a->table_row, a->n, a->scale, 0, 1);
+    else if (strcmp(op, "rmsnorm") == 0)
+        collet_ref_rmsnorm(y, x, a->w, a->n, a->eps, 0, 1);
+    else if (strcmp(op, "rope") == 0)
+        collet_ref_rope(&rope, 0, 1);
+    else if (strcmp(op, "silu_mul") == 0)
+        collet_ref_silu_mul(y, x, b, 0, a->n);
+    else if (strcmp(op, "gelu_mul") == 0)
+        collet_ref_gelu_mul(y, x, b, 0, a->n);
+    else if (strcmp(op, "softcap") == 0)
+        collet_ref_softcap(y, x, a->cap, 0, a->n);
+    else if (strcmp(op, "take_rows") == 0)
+        memcpy(y, x, a->n * sizeof(float));
+    else // add, add_rmsnorm
+        collet_ref_add(y, x, b, 0, a->n);
+    if (strcmp(op, "add_rmsnorm") == 0)
+        collet_ref_rmsnorm(h, y, a->w, a->n, a->eps, 0, 1);
 }
 
 static void case_want(ops_case *c, const char *op, const ops_shape *s)
@@ -188,11 +153,11 @@ static void case_want(ops_case *c, const char *op, const ops_shape *s)
             const size_t at = ((size_t)r * s->n_heads + h) * s->n;
             const bool take = strcmp(op, "take_rows") == 0;
             const float *x = c->args.x + (take ? (size_t)index : r) * c->args.x_row + h * c->args.x_head;
-            want_row(c->want_y + at, c->want_h + at, op, &c->args, x, c->args.b + r * c->args.b_row, index);
+            want_row(c->want_y + at, c->want_h + at, op, c, x, c->args.b + r * c->args.b_row, index);
         }
 }
 
-static void check_output(const float *got, const double *want, const ops_shape *s, double tolerance, const char *what)
+static void check_output(const float *got, const float *want, const ops_shape *s, double tolerance, const char *what)
 {
     for (uint32_t r = 0; r < s->rows; r++) {
         for (uint32_t i = 0; i < s->n_heads * s->n; i++) {
@@ -237,10 +202,19 @@ static bool has_heads(const char *op)
     return strcmp(op, "rmsnorm") == 0 || strcmp(op, "rope") == 0;
 }
 
+static bool machine_has(uint32_t isa)
+{
+    collet_isa here;
+    collet_isa_probe(&here);
+    if (!(here.mask & isa))
+        fprintf(stderr, "skipped: this machine does not offer %s\n", collet_isa_name(isa));
+    return (here.mask & isa) != 0;
+}
+
 static const collet_cpu_ops_kernel *usable_kernel(void **state)
 {
     const collet_cpu_ops_kernel *k = *state;
-    if (!cpu_has(k->isa))
+    if (!machine_has(k->isa))
         skip();
     return k;
 }
@@ -273,6 +247,16 @@ static void test_ops__kernel_agrees_with_its_reference(void **state)
                 run_case(k, &s, NULL, 0, 0);
             }
         }
+}
+
+static double gelu(double x)
+{
+    return 0.5 * x * (1.0 + tanh(sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+static double silu(double x)
+{
+    return x / (1.0 + exp(-x));
 }
 
 // Every 97th float of both signs through the op, b = 1: the errors that math_*.h states, and what happens at the ends.
@@ -346,11 +330,11 @@ typedef struct module_case {
     collet_embed_params embed;
     collet_rope_params rope;
     collet_softcap_params softcap;
-    guarded data[5];
+    collet_guard data[5];
 } module_case;
 
-static void module_tensor(module_case *c, const cpu_host *h, int i, const char *format, uint32_t n_dims,
-                          const int64_t *shape, uint32_t *seed)
+static void module_tensor(module_case *c, collet_test_host *h, int i, const char *format, uint32_t n_dims,
+                          const int64_t *shape, uint64_t *seed)
 {
     size_t n = 1;
     for (uint32_t d = 0; d < n_dims; d++)
@@ -359,12 +343,12 @@ static void module_tensor(module_case *c, const cpu_host *h, int i, const char *
     if (strcmp(format, "i32") == 0)
         for (size_t j = 0; j < n; j++)
             ((int32_t *)c->data[i].data)[j] = (int32_t)(n - 1 - j);
-    c->t[i] = tensor_of(h, format, NULL, n_dims, shape, c->data[i].data);
+    c->t[i] = collet_test_tensor(h, format, c->data[i].data, n_dims, shape);
 }
 
-static void module_case_make(module_case *c, const cpu_host *h, const char *op, int64_t rows, int64_t dim)
+static void module_case_make(module_case *c, collet_test_host *h, const char *op, int64_t rows, int64_t dim)
 {
-    uint32_t seed = 3;
+    uint64_t seed = 3;
     const int64_t x[] = { rows, dim }, heads[] = { rows, 5, dim / 5 }, w[] = { dim }, head[] = { dim / 5 };
     const int64_t half[] = { dim / 10 };
     const bool rope = strcmp(op, "rope") == 0, fused = strcmp(op, "add_rmsnorm") == 0;
@@ -391,7 +375,7 @@ static void module_case_make(module_case *c, const cpu_host *h, const char *op, 
     c->out[0] = &c->t[3];
     c->out[1] = &c->t[4];
     c->desc = (collet_op_desc){ .size = sizeof c->desc,
-                                .op = h->table.intern(h->table.self, op),
+                                .op = h->host.intern(h->host.self, op),
                                 .phase = COLLET_PHASE_PREFILL,
                                 .n_in = alone           ? 1
                                         : rope || fused ? 3
@@ -408,18 +392,18 @@ static void module_case_make(module_case *c, const cpu_host *h, const char *op, 
 static void module_case_free(module_case *c)
 {
     for (int i = 0; i < 5; i++)
-        guard_free(&c->data[i]);
+        collet_guard_free(&c->data[i]);
 }
 
-static void run_module(const cpu_host *h, const collet_module *m, module_case *c)
+static void run_module(collet_test_host *h, const collet_module *m, module_case *c)
 {
     const collet_op_vt *vt = m->vt;
     void *mod = NULL, *inst = NULL;
     collet_error err = COLLET_ERROR_INIT;
     collet_op_caps caps = { .size = sizeof caps };
-    assert_int_equal(m->open(&h->table, NULL, 0, &mod, &err), COLLET_OK);
+    assert_int_equal(m->open(&h->host, NULL, 0, &mod, &err), COLLET_OK);
     if (vt->supports(mod, &c->desc, &caps) != COLLET_OK)
-        fail_msg("%s: %s", h->table.name_of(h->table.self, c->desc.op), caps.why);
+        fail_msg("%s: %s", h->host.name_of(h->host.self, c->desc.op), caps.why);
     assert_int_equal(vt->create(mod, &c->desc, &inst, &err), COLLET_OK);
     const collet_frame frame = {
         .size = sizeof frame, .n_in = c->desc.n_in, .n_out = c->desc.n_out, .in = c->in, .out = c->out, .err = &err
@@ -434,18 +418,20 @@ static void test_ops__bits_do_not_depend_on_workers(void **state)
 {
     const collet_module *m = *state;
     const uint32_t isa = m == &collet_cpu_ops_avx512 ? COLLET_ISA_AVX512 : COLLET_ISA_AVX2;
-    if (!cpu_has(isa))
+    if (!machine_has(isa))
         skip();
     static const int64_t sizes[][2] = { { 1, 100 }, { 700, 100 }, { 3, 32010 }, { 1, 100010 } };
     for (size_t i = 0; i < COLLET_COUNT(sizes); i++)
         for (const char *const *op = m->ops; *op; op++) {
             module_case want;
-            cpu_host *h = cpu_host_create(1, isa);
+            collet_test_host host, *h = &host;
+            collet_test_host_init(h, 1);
             module_case_make(&want, h, *op, sizes[i][0], sizes[i][1]);
             run_module(h, m, &want);
             for (uint32_t n_workers = 2; n_workers <= 5; n_workers += 3) {
                 module_case got;
-                cpu_host *many = cpu_host_create(n_workers, isa);
+                collet_test_host hosts, *many = &hosts;
+                collet_test_host_init(many, n_workers);
                 module_case_make(&got, many, *op, sizes[i][0], sizes[i][1]);
                 run_module(many, m, &got);
                 for (uint32_t o = 0; o < want.desc.n_out; o++) {
@@ -455,19 +441,19 @@ static void test_ops__bits_do_not_depend_on_workers(void **state)
                     assert_memory_equal(y, got.data[3 + o].data, want.t[3 + o].n_bytes);
                 }
                 module_case_free(&got);
-                cpu_host_destroy(many);
+                collet_test_host_finish(many);
             }
             module_case_free(&want);
-            cpu_host_destroy(h);
+            collet_test_host_finish(h);
         }
 }
 
-static void refuses(const cpu_host *h, const collet_module *m, const module_case *c, const char *why)
+static void refuses(collet_test_host *h, const collet_module *m, const module_case *c, const char *why)
 {
     const collet_op_vt *vt = m->vt;
     void *mod = NULL;
     collet_op_caps caps = { .size = sizeof caps };
-    assert_int_equal(m->open(&h->table, NULL, 0, &mod, NULL), COLLET_OK);
+    assert_int_equal(m->open(&h->host, NULL, 0, &mod, NULL), COLLET_OK);
     assert_int_equal(vt->supports(mod, &c->desc, &caps), COLLET_E_UNSUPPORTED);
     assert_string_equal(caps.why, why);
     m->close(mod);
@@ -477,14 +463,18 @@ static void test_ops__what_does_not_fit_is_refused_by_name(void **state)
 {
     (void)state;
     const collet_module *m = &collet_cpu_ops_avx2;
-    cpu_host *h = cpu_host_create(1, COLLET_ISA_AVX2), *bare = cpu_host_create(1, 0);
+    collet_test_host hosts[2], *h = &hosts[0], *bare = &hosts[1];
+    collet_test_host_init(h, 1);
+    collet_test_host_init(bare, 1);
+    h->cpu.isa_mask = COLLET_ISA_REF | COLLET_ISA_AVX2;
+    bare->cpu.isa_mask = COLLET_ISA_REF;
     module_case c, ok;
 
     module_case_make(&ok, h, "rmsnorm", 3, 100);
     refuses(bare, m, &ok, "AVX2 is not offered on this machine");
     refuses(h, &collet_cpu_ops_avx512, &ok, "AVX-512 is not offered on this machine");
     c = ok;
-    c.desc.op = h->table.intern(h->table.self, "matmul");
+    c.desc.op = h->host.intern(h->host.self, "matmul");
     refuses(h, m, &c, "no such op in this module");
     c = ok;
     c.desc.n_in = 1;
@@ -501,7 +491,7 @@ static void test_ops__what_does_not_fit_is_refused_by_name(void **state)
     c.t[1].domain = 0;
     refuses(h, m, &c, "in[1]: not in the domain cpu");
     c.t[1].domain = ok.t[1].domain;
-    c.t[1].format = h->table.intern(h->table.self, "f16");
+    c.t[1].format = h->host.intern(h->host.self, "f16");
     refuses(h, m, &c, "in[1]: not f32");
     c.in[1] = NULL;
     refuses(h, m, &c, "in[1]: missing");
@@ -517,9 +507,9 @@ static void test_ops__what_does_not_fit_is_refused_by_name(void **state)
     module_case_free(&c);
 
     module_case_make(&c, h, "embed", 3, 100);
-    c.t[1].format = h->table.intern(h->table.self, "q3_z");
+    c.t[1].format = h->host.intern(h->host.self, "q3_z");
     refuses(h, m, &c, "in[1]: no decoder of format q3_z");
-    c.t[1].format = h->table.intern(h->table.self, "q8_0");
+    c.t[1].format = h->host.intern(h->host.self, "q8_0");
     refuses(h, m, &c, "in[1]: rows of 100 elements, q8_0 has blocks of 32");
     module_case_free(&c);
 
@@ -527,8 +517,8 @@ static void test_ops__what_does_not_fit_is_refused_by_name(void **state)
     c.softcap.cap = 0.0f;
     refuses(h, m, &c, "cap must be positive");
     module_case_free(&c);
-    cpu_host_destroy(h);
-    cpu_host_destroy(bare);
+    collet_test_host_finish(h);
+    collet_test_host_finish(bare);
 }
 
 static bool has_function(const char *op)
