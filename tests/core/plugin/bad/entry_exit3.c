@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// tests/core/plugin/bad/entry_exit3.c - its entry function ends the process.
+#include <unistd.h>
+
+#include "collet/plugin/plugin.h"
+
+COLLET_EXPORT const collet_plugin *collet_plugin_entry(uint32_t host_major, uint32_t host_minor);
+COLLET_EXPORT const collet_plugin *collet_plugin_entry(uint32_t host_major, uint32_t host_minor)
+{
+    (void)host_major;
+    (void)host_minor;
+    _exit(3);
+}
