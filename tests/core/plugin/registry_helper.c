@@ -8,6 +8,13 @@
 
 #include "core/base/file.h"
 
+static const char *build_dir(void)
+{
+    const char *folder = getenv("COLLET_BUILD_DIR");
+    assert_non_null(folder); // ctest sets it
+    return folder;
+}
+
 static void keep_line(void *ctx, int32_t level, const char *line)
 {
     (void)level;
@@ -19,7 +26,8 @@ int helper_setup(void **state)
     helper *h = calloc(1, sizeof *h);
     if (!h)
         return -1;
-    snprintf(h->folder, sizeof h->folder, "/tmp/collet-registry-XXXXXX");
+    // Not /tmp, where some machines refuse to map code.
+    snprintf(h->folder, sizeof h->folder, "%s/tests/registry-XXXXXX", build_dir());
     if (!mkdtemp(h->folder))
         return -1;
     snprintf(h->cache_path, sizeof h->cache_path, "%s/cache/collet/registry-0.json", h->folder);
@@ -48,13 +56,6 @@ int helper_teardown(void **state)
     nftw(h->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     free(h);
     return 0;
-}
-
-static const char *build_dir(void)
-{
-    const char *folder = getenv("COLLET_BUILD_DIR");
-    assert_non_null(folder); // ctest sets it
-    return folder;
 }
 
 const char *helper_bad(const char *name)

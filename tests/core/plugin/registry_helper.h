@@ -19,11 +19,11 @@
 #define HELPER_PATHS_MAX 8
 
 typedef struct helper {
-    char folder[512];        // of this test alone, mode 0700
-    char cache_path[600];    // in it; not written unless use_cache
-    collet_registry *r;      // of the last helper_create()
-    collet_error err;        // of the last helper_create()
-    collet_log log;          // everything, into `lines`
+    char folder[512];     // of this test alone, mode 0700
+    char cache_path[600]; // in it; not written unless use_cache
+    collet_registry *r;   // of the last helper_create()
+    collet_error err;     // of the last helper_create()
+    collet_log log;       // everything, into `lines`
     collet_text lines;
     char search[HELPER_PATHS_MAX][600];
     size_t n_search;

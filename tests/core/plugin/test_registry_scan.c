@@ -22,7 +22,8 @@ static const expectation expectations[] = {
     { "size_3", COLLET_VERDICT_REJECTED, "describe", "record is 3", "a multiple of 8", "set .size" },
     { "size_4gib", COLLET_VERDICT_REJECTED, "describe", "record is 4294967288", "to 65536", "set .size" },
     { "size_unmapped", COLLET_VERDICT_REJECTED, "describe", "record is 4096", "mapped memory", "set .size" },
-    { "no_entry", COLLET_VERDICT_IGNORED, "entry", "no symbol collet_plugin_entry", "not a Collet plugin", "export one" },
+    { "no_entry", COLLET_VERDICT_IGNORED, "entry", "no symbol collet_plugin_entry", "not a Collet plugin",
+      "export one" },
     { "entry_data", COLLET_VERDICT_REJECTED, "entry", "collet_plugin_entry is data", "a function was wanted",
       "COLLET_PLUGIN(record)" },
     { "entry_null", COLLET_VERDICT_REJECTED, "entry", "returned NULL", "a record was wanted", "leaves it to the host" },
@@ -30,8 +31,8 @@ static const expectation expectations[] = {
     { "entry_changes", COLLET_VERDICT_REJECTED, "entry", "returned 0x", "then 0x", "the same record" },
     { "entry_crash", COLLET_VERDICT_BROKEN, "entry", "crashed with SIGSEGV in entry", "must answer", "collet-scan /" },
     { "entry_exit3", COLLET_VERDICT_BROKEN, "entry", "exit code 3 in entry", "must answer", "collet-scan /" },
-    { "undefined_symbol", COLLET_VERDICT_REJECTED, "dlopen", "libcollet_undefined_symbol.so: undefined symbol:",
-      "fixture_nobody_has_this", "rebuild it with the library" },
+    { "undefined_symbol", COLLET_VERDICT_REJECTED, "dlopen",
+      "libcollet_undefined_symbol.so: undefined symbol:", "fixture_nobody_has_this", "rebuild it with the library" },
     { "missing_library", COLLET_VERDICT_UNAVAILABLE, "dlopen", "libnope.so.9: cannot open shared object file",
       "No such file", "install that library" },
     { "ctor_abort", COLLET_VERDICT_BROKEN, "dlopen", "crashed with SIGABRT in dlopen", "must answer",
@@ -124,7 +125,8 @@ static void test_registry_scan__hang_ends_at_the_limit_and_hurts_nobody_else(voi
         const collet_plugin_info *p = collet_registry_plugin(h->r, i);
         assert_int_equal(p->verdict, COLLET_VERDICT_BROKEN);
         assert_string_equal(p->phase, i == 0 ? "dlopen" : "probe");
-        assert_holds(p->why, i == 0 ? "timed out in dlopen after 1.0 s" : "timed out in probe fixture.matmul after 1.0 s");
+        assert_holds(p->why,
+                     i == 0 ? "timed out in dlopen after 1.0 s" : "timed out in probe fixture.matmul after 1.0 s");
     }
     assert_int_equal(collet_registry_plugin(h->r, COLLET_COUNT(names))->verdict, COLLET_VERDICT_OK);
 }
@@ -194,8 +196,10 @@ static void test_registry_scan__hostile_names_are_refused_and_texts_escaped(void
     assert_int_equal(p->verdict, COLLET_VERDICT_OK);
     assert_string_equal(p->version, "1.0 %s%n");
     assert_string_equal(p->vendor, "\\xf0(");
-    static const char *const whys[] = { "module id is '%s%n%s%n'", "module id is 'Acme'", "module id is ''",
-                                        "module id is NULL", "module id is '0123456789", "module id is 'caf\\xe9'" };
+    static const char *const whys[] = {
+        "module id is '%s%n%s%n'", "module id is 'Acme'",      "module id is ''",
+        "module id is NULL",       "module id is '0123456789", "module id is 'caf\\xe9'"
+    };
     for (size_t i = 0; i < COLLET_COUNT(whys); i++) {
         const collet_module_info *m = collet_registry_module(h->r, i);
         assert_int_equal(m->verdict, COLLET_VERDICT_BROKEN);
@@ -290,11 +294,9 @@ static void test_registry_scan__missing_scanner_makes_plugins_unavailable(void *
 {
     helper *h = *state;
     const char *search[] = { helper_bad("good") };
-    const collet_registry_opts opts = { .log = &h->log,
-                                        .search = search,
-                                        .n_search = 1,
-                                        .cache_path = "",
-                                        .scanner_path = "/nowhere/collet-scan" };
+    const collet_registry_opts opts = {
+        .log = &h->log, .search = search, .n_search = 1, .cache_path = "", .scanner_path = "/nowhere/collet-scan"
+    };
     assert_int_equal(collet_registry_create(&h->r, &opts, &h->err), COLLET_OK);
     const collet_plugin_info *p = collet_registry_plugin(h->r, 0);
     assert_int_equal(p->verdict, COLLET_VERDICT_UNAVAILABLE);

@@ -35,15 +35,15 @@ static void fixture_destroy(void *inst)
     (void)inst;
 }
 
-#define FIXTURE_VT                                                                                                     \
-    .size = sizeof(collet_op_vt), .supports = fixture_supports, .create = fixture_create, .run = fixture_run,          \
+#define FIXTURE_VT                                                                                            \
+    .size = sizeof(collet_op_vt), .supports = fixture_supports, .create = fixture_create, .run = fixture_run, \
     .destroy = fixture_destroy
 
 static const char *const fixture_ops[] = { COLLET_OP_MATMUL, 0 };
 static const collet_op_vt fixture_vt = { FIXTURE_VT };
 
-#define FIXTURE_MODULE                                                                                                 \
-    .size = sizeof(collet_module), .tier = COLLET_TIER_TUNED, .score = 1, .iface = COLLET_MATMUL_IFACE,                \
+#define FIXTURE_MODULE                                                                                  \
+    .size = sizeof(collet_module), .tier = COLLET_TIER_TUNED, .score = 1, .iface = COLLET_MATMUL_IFACE, \
     .domain = "cpu", .summary = "a fixture", .vt = &fixture_vt, .ops = fixture_ops
 
 static const collet_module fixture_module __attribute__((unused)) = { FIXTURE_MODULE, .id = "fixture.matmul" };
