@@ -162,7 +162,7 @@ static int run_opened(const collet_args *args, bench *b)
 static int run(const collet_args *args)
 {
     bench b = { 0 };
-    int exit_code = collet_open(&b.o, args, COLLET_OPEN_MODEL | COLLET_OPEN_ENGINE);
+    int exit_code = collet_open(&b.o, args, COLLET_OPEN_MODEL | COLLET_OPEN_ENGINE | COLLET_OPEN_ONE_REQUEST);
     if (exit_code != COLLET_EXIT_OK)
         return exit_code;
     exit_code = run_opened(args, &b);

@@ -219,7 +219,7 @@ static int run(const collet_args *args)
     collet_engine_opts opts;
     collet_plan_opts limits;
     collet_plan *plan = NULL;
-    collet_open_engine_opts(&o, &opts);
+    collet_open_engine_opts(&o, COLLET_OPEN_MODEL, &opts);
     collet_engine_limits(&opts, o.model, &limits);
     collet_status st = collet_plan_select(&plan, o.model, &limits, &err);
     exit_code = st == COLLET_OK ? print_plan(args, &o, plan)

@@ -25,12 +25,14 @@ void collet_interrupt_cancels(collet_request *r)
     signal(SIGINT, r ? on_interrupt : SIG_DFL);
 }
 
-void collet_open_engine_opts(const collet_opened *o, collet_engine_opts *opts)
+void collet_open_engine_opts(const collet_opened *o, uint32_t what, collet_engine_opts *opts)
 {
     const collet_profile *p = o->session.profile;
     *opts = (collet_engine_opts){ .context = (uint32_t)collet_profile_int(p, "engine.context"),
                                   .max_requests = (uint32_t)collet_profile_int(p, "engine.max_requests"),
                                   .step_tokens = (uint32_t)collet_profile_int(p, "engine.step_tokens") };
+    if (what & COLLET_OPEN_ONE_REQUEST)
+        opts->max_requests = 1;
 }
 
 // A model's own fault is the model's exit code, whatever status it came with; memory and the user's are theirs.
@@ -64,7 +66,7 @@ static int open_model(collet_opened *o, const collet_args *args, uint32_t what)
         return collet_cli_fail(&err, COLLET_EXIT_MODEL);
     if (what & COLLET_OPEN_ENGINE) {
         collet_engine_opts opts;
-        collet_open_engine_opts(o, &opts);
+        collet_open_engine_opts(o, what, &opts);
         if (collet_engine_create(&o->engine, o->model, &opts, &err) != COLLET_OK)
             return collet_cli_fail(&err, model_exit(&err));
     }

@@ -20,7 +20,8 @@ enum {
     COLLET_OPEN_RUNTIME = 0,
     COLLET_OPEN_MODEL = 1, // -m
     COLLET_OPEN_TOKENIZER = 2,
-    COLLET_OPEN_ENGINE = 4
+    COLLET_OPEN_ENGINE = 4,
+    COLLET_OPEN_ONE_REQUEST = 8 // an engine for one request at a time: a cache of one sequence is enough
 };
 
 // Opens what is asked for, in that order. What is wrong has been printed when it returns other than COLLET_EXIT_OK;
@@ -29,7 +30,7 @@ int collet_open(collet_opened *o, const collet_args *args, uint32_t what);
 void collet_close(collet_opened *o);
 
 // The profile's engine section.
-void collet_open_engine_opts(const collet_opened *o, collet_engine_opts *opts);
+void collet_open_engine_opts(const collet_opened *o, uint32_t what, collet_engine_opts *opts);
 
 // While an answer is made, Ctrl-C cancels the request and a second one ends the program at once.
 // NULL: back to the default.

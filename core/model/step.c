@@ -142,6 +142,10 @@ static collet_tensor store_tensor(const collet_plan *p, const collet_attention_p
                         .layout = g->layout,
                         .domain = p->device->domain_id,
                         .shape = { g->n_blocks, params->n_kv_heads, g->block_tokens, params->head_dim } };
+    int64_t stride = g->format == p->f32_id ? 4 : 2;
+    for (uint32_t d = t.n_dims; d-- > 0; stride *= t.shape[d])
+        t.stride[d] = stride;
+    t.n_bytes = (uint64_t)stride;
     return t;
 }
 
