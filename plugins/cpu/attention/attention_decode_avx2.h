@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // plugins/cpu/attention/attention_decode_avx2.h - the body of attention_decode_{f16,f32}_avx2.c: one query row.
 //
-// Three query heads against four keys at a time is what 16 registers hold: 12 sums, and a key loaded (and widened) once
-// for three products. Values go the other way about: three heads by 32 elements of sums stay in registers over a run.
-// Functions are inlined into constant arguments, so that sums are registers and f16 costs no branch.
+// Sixteen registers hold three query heads against four keys, or four against two: 12 or 8 sums, and a key is loaded
+// (and widened) once for all of them. Values go the other way about: sums of 32 or 16 elements stay in registers over a
+// run of tokens. Functions are inlined into constant arguments, so that sums are registers and f16 costs no branch.
+//
+// Measured: MEASURED
+// Tried:    no prefetch: the first pass over a tile's values waited for memory a third of the time
 #ifndef COLLET_PLUGINS_CPU_ATTENTION_DECODE_AVX2_H
 #define COLLET_PLUGINS_CPU_ATTENTION_DECODE_AVX2_H
 
@@ -16,9 +19,25 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
-    HEADS = 3,                                  // query heads at a time
-    SCORES_ROW = COLLET_CPU_ATTENTION_KEYS + 16 // four scores are written where one may be wanted
+    HEADS_MAX = 4,                               // query heads at a time
+    SCORES_ROW = COLLET_CPU_ATTENTION_KEYS + 16, // four scores are written where one may be wanted
+    LINE = 64                                    // bytes of a cache line
 };
+
+// Keys of a tile: 8 KiB of them and 8 KiB of values stay in L1 until they have been used.
+INLINE uint32_t tile_keys(uint32_t row_bytes)
+{
+    const uint32_t n = 8192 / row_bytes / 8 * 8;
+    return n < 16 ? 16 : n < COLLET_CPU_ATTENTION_KEYS ? n : COLLET_CPU_ATTENTION_KEYS;
+}
+
+// Heads of the next pass, so that no pass is left with one head that could have had more.
+INLINE uint32_t heads_of_pass(uint32_t left)
+{
+    if (left <= 3)
+        return left;
+    return left % 3 == 0 || left == 5 ? 3 : 4;
+}
 
 INLINE __m256 load8(const uint8_t *row, uint32_t i, bool f16)
 {
@@ -33,46 +52,74 @@ INLINE __m128 sum4(const __m256 *a)
     return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
 }
 
-// scores[g][j] = q[g] . key j, for n_heads rows of q (head_dim each) and a run of n keys; up to three scores more are
-// written, of the last key again: no key past the run is read.
-INLINE void dots(float *scores, const float *q, uint32_t n_heads, const uint8_t *keys, size_t key_bytes, uint32_t n,
-                 uint32_t head_dim, bool f16)
+// Asks for the lines of n rows from `rows` on.
+INLINE void prefetch_rows(const uint8_t *rows, size_t row_bytes, uint32_t n, uint32_t n_bytes)
 {
-    for (uint32_t j = 0; j < n; j += 4) {
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t at = 0; at < n_bytes; at += LINE)
+            _mm_prefetch((const char *)(rows + i * row_bytes + at), _MM_HINT_T0);
+}
+
+// A run of n tokens that lie one after the other, and what will be wanted after it (a hint: it may be anywhere).
+typedef struct run {
+    const uint8_t *keys, *values, *next_keys;
+    size_t key_bytes, value_bytes;
+    uint32_t n;
+} run;
+
+// scores[g][j] = q[g] . key j, for n_heads rows of q (head_dim each); up to three scores more are written, of the last
+// key again: no key past the run is read.
+INLINE void dots(float *scores, const float *q, uint32_t n_heads, const run *r, uint32_t head_dim, bool first, bool f16)
+{
+    const uint32_t n_keys = n_heads == 4 ? 2 : 4, row_bytes = head_dim * (f16 ? 2 : 4);
+    for (uint32_t j = 0; j < r->n; j += n_keys) {
         const uint8_t *key[4];
-        __m256 sum[HEADS][4];
-        for (uint32_t i = 0; i < 4; i++) {
-            key[i] = keys + (j + i < n ? j + i : n - 1) * key_bytes;
+        __m256 sum[HEADS_MAX][4];
+        if (first) { // of several passes over a tile
+            prefetch_rows(r->values + j * r->value_bytes, r->value_bytes, n_keys, row_bytes);
+            prefetch_rows(r->next_keys + j * r->key_bytes, r->key_bytes, n_keys, row_bytes);
+        }
+        for (uint32_t i = 0; i < n_keys; i++) {
+            key[i] = r->keys + (j + i < r->n ? j + i : r->n - 1) * r->key_bytes;
             for (uint32_t g = 0; g < n_heads; g++)
                 sum[g][i] = _mm256_setzero_ps();
         }
         for (uint32_t d = 0; d < head_dim; d += 8) {
             __m256 k[4];
-            for (uint32_t i = 0; i < 4; i++)
+            for (uint32_t i = 0; i < n_keys; i++)
                 k[i] = load8(key[i], d, f16);
             for (uint32_t g = 0; g < n_heads; g++)
-                for (uint32_t i = 0; i < 4; i++)
+                for (uint32_t i = 0; i < n_keys; i++)
                     sum[g][i] = _mm256_fmadd_ps(_mm256_loadu_ps(q + g * head_dim + d), k[i], sum[g][i]);
         }
-        for (uint32_t g = 0; g < n_heads; g++)
-            _mm_storeu_ps(scores + g * SCORES_ROW + j, sum4(sum[g]));
+        if (n_keys == 4) {
+            for (uint32_t g = 0; g < n_heads; g++)
+                _mm_storeu_ps(scores + g * SCORES_ROW + j, sum4(sum[g]));
+        } else { // two heads make a vector: of each, both keys
+            for (uint32_t g = 0; g < n_heads; g += 2) {
+                const __m256 pair[4] = { sum[g][0], sum[g][1], sum[g + 1][0], sum[g + 1][1] };
+                const __m128 s = sum4(pair);
+                _mm_storel_pi((__m64 *)(void *)(scores + g * SCORES_ROW + j), s);
+                _mm_storeh_pi((__m64 *)(void *)(scores + (g + 1) * SCORES_ROW + j), s);
+            }
+        }
     }
 }
 
-// sums[g][d + ...] += weight[g][j] * value j, for 8 * n_vecs elements from d on, over a run of n values.
-INLINE void add_values(float *sums, size_t sums_row, const float *weights, uint32_t n_heads, const uint8_t *values,
-                       size_t value_bytes, uint32_t n, uint32_t d, uint32_t n_vecs, bool f16)
+// sums[g][d + ...] += weight[g][j] * value j, for 8 * n_vecs elements from d on, over a run.
+INLINE void add_values(float *sums, size_t sums_row, const float *weights, uint32_t n_heads, const run *r, uint32_t d,
+                       uint32_t n_vecs, bool f16)
 {
-    __m256 sum[HEADS][4];
+    __m256 sum[HEADS_MAX][4];
     for (uint32_t g = 0; g < n_heads; g++)
         for (uint32_t i = 0; i < n_vecs; i++)
             sum[g][i] = _mm256_loadu_ps(sums + g * sums_row + d + 8 * i);
-    for (uint32_t j = 0; j < n; j++) {
-        __m256 w[HEADS];
+    for (uint32_t j = 0; j < r->n; j++) {
+        __m256 w[HEADS_MAX];
         for (uint32_t g = 0; g < n_heads; g++)
             w[g] = _mm256_broadcast_ss(weights + g * SCORES_ROW + j);
         for (uint32_t i = 0; i < n_vecs; i++) {
-            const __m256 v = load8(values + j * value_bytes, d + 8 * i, f16);
+            const __m256 v = load8(r->values + j * r->value_bytes, d + 8 * i, f16);
             for (uint32_t g = 0; g < n_heads; g++)
                 sum[g][i] = _mm256_fmadd_ps(w[g], v, sum[g][i]);
         }
@@ -82,14 +129,27 @@ INLINE void add_values(float *sums, size_t sums_row, const float *weights, uint3
             _mm256_storeu_ps(sums + g * sums_row + d + 8 * i, sum[g][i]);
 }
 
-// n_heads heads of the group, from `first` on, against n keys from p on.
-INLINE void tile(const collet_cpu_attention_args *a, uint32_t p, uint32_t n, const float *q, float *scores,
-                 float *partial, uint32_t n_heads, bool f16)
+// The run at position p, before `end`; `ahead` is the position whose keys come a tile later.
+INLINE run run_at(const collet_cpu_attention_args *a, uint32_t p, uint32_t end, uint32_t ahead)
 {
-    const uint32_t head_dim = a->head_dim, row = collet_cpu_attention_partial(head_dim), padded = (n + 7) / 8 * 8;
-    for (uint32_t j = 0, m; j < n; j += m) {
-        m = collet_cpu_attention_run_tokens(a, p + j, p + n);
-        dots(scores + j, q, n_heads, collet_cpu_attention_key(a, p + j), a->k_token, m, head_dim, f16);
+    return (run){ .keys = collet_cpu_attention_key(a, p),
+                  .values = collet_cpu_attention_value(a, p),
+                  .next_keys = collet_cpu_attention_key(a, ahead),
+                  .key_bytes = a->k_token,
+                  .value_bytes = a->v_token,
+                  .n = collet_cpu_attention_run_tokens(a, p, end) };
+}
+
+// n_heads heads of the group against the keys [p, end) of a range that ends at `last`.
+INLINE void tile(const collet_cpu_attention_args *a, uint32_t p, uint32_t end, uint32_t last, const float *q,
+                 float *scores, float *partial, uint32_t n_heads, bool first, bool f16)
+{
+    const uint32_t head_dim = a->head_dim, row = collet_cpu_attention_partial(head_dim);
+    const uint32_t n = end - p, padded = (n + 7) / 8 * 8, n_vecs = n_heads == 4 ? 2 : 4;
+    for (uint32_t j = 0; j < n;) {
+        const run r = run_at(a, p + j, end, end + j < last ? end + j : p + j);
+        dots(scores + j, q, n_heads, &r, head_dim, first, f16);
+        j += r.n;
     }
     for (uint32_t g = 0; g < n_heads; g++) {
         float *s = scores + g * SCORES_ROW, *sums = partial + (size_t)g * row;
@@ -101,14 +161,14 @@ INLINE void tile(const collet_cpu_attention_args *a, uint32_t p, uint32_t n, con
         for (uint32_t d = 0; rescale != 1.0f && d < head_dim; d += 8)
             _mm256_storeu_ps(sums + d, _mm256_mul_ps(_mm256_loadu_ps(sums + d), _mm256_set1_ps(rescale)));
     }
-    for (uint32_t j = 0, m; j < n; j += m) {
-        m = collet_cpu_attention_run_tokens(a, p + j, p + n);
-        const uint8_t *values = collet_cpu_attention_value(a, p + j);
+    for (uint32_t j = 0; j < n;) {
+        const run r = run_at(a, p + j, end, p + j);
         uint32_t d = 0;
-        for (; d + 32 <= head_dim; d += 32)
-            add_values(partial, row, scores + j, n_heads, values, a->v_token, m, d, 4, f16);
+        for (; d + 8 * n_vecs <= head_dim; d += 8 * n_vecs)
+            add_values(partial, row, scores + j, n_heads, &r, d, n_vecs, f16);
         for (; d < head_dim; d += 8)
-            add_values(partial, row, scores + j, n_heads, values, a->v_token, m, d, 1, f16);
+            add_values(partial, row, scores + j, n_heads, &r, d, 1, f16);
+        j += r.n;
     }
 }
 
@@ -129,17 +189,21 @@ INLINE void decode(const collet_cpu_attention_args *a, uint32_t begin, uint32_t 
         sums[head_dim] = -INFINITY;
         sums[head_dim + 1] = 0.0f;
     }
-    for (uint32_t p = begin, n; p < end; p += n) {
-        n = end - p < COLLET_CPU_ATTENTION_KEYS ? end - p : COLLET_CPU_ATTENTION_KEYS;
-        for (uint32_t g = 0; g < a->group; g += HEADS) {
+    const uint32_t n_keys = tile_keys(head_dim * (f16 ? 2 : 4));
+    for (uint32_t p = begin, next; p < end; p = next) {
+        next = end - p < n_keys ? end : p + n_keys;
+        for (uint32_t g = 0, n_heads; g < a->group; g += n_heads) {
             const float *q = queries + (size_t)g * head_dim;
             float *sums = partial + (size_t)g * row;
-            if (a->group - g >= 3)
-                tile(a, p, n, q, scores, sums, 3, f16);
-            else if (a->group - g == 2)
-                tile(a, p, n, q, scores, sums, 2, f16);
+            n_heads = heads_of_pass(a->group - g);
+            if (n_heads == 4)
+                tile(a, p, next, end, q, scores, sums, 4, g == 0, f16);
+            else if (n_heads == 3)
+                tile(a, p, next, end, q, scores, sums, 3, g == 0, f16);
+            else if (n_heads == 2)
+                tile(a, p, next, end, q, scores, sums, 2, g == 0, f16);
             else
-                tile(a, p, n, q, scores, sums, 1, f16);
+                tile(a, p, next, end, q, scores, sums, 1, g == 0, f16);
         }
     }
 }

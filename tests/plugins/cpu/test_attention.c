@@ -278,15 +278,20 @@ static void run_op(collet_test_host *h, void *mod, const char *op, bound *b, ste
     vt->destroy(inst);
 }
 
+static void run_bound(collet_test_host *h, bound *b, step *st)
+{
+    void *mod = NULL;
+    assert_int_equal(collet_cpu_attention_flash.open(&h->host, NULL, 0, &mod, NULL), COLLET_OK);
+    run_op(h, mod, "kv_append", b, st);
+    run_op(h, mod, "attention", b, st);
+    collet_cpu_attention_flash.close(mod);
+}
+
 static void run_step(collet_test_host *h, step *st)
 {
     bound b;
-    void *mod = NULL;
     bind_step(&b, st, h);
-    assert_int_equal(collet_cpu_attention_flash.open(&h->host, NULL, 0, &mod, NULL), COLLET_OK);
-    run_op(h, mod, "kv_append", &b, st);
-    run_op(h, mod, "attention", &b, st);
-    collet_cpu_attention_flash.close(mod);
+    run_bound(h, &b, st);
 }
 
 // Scores of 1e4 have an ulp of 1e-3, which is the relative error of a weight.
@@ -332,7 +337,7 @@ typedef struct level {
     bool f16;
 } level;
 
-static void test_attention__step_agrees_with_the_formula(void **state)
+static const level *usable_level(void **state)
 {
     const level *l = *state;
     collet_isa here;
@@ -341,11 +346,162 @@ static void test_attention__step_agrees_with_the_formula(void **state)
         fprintf(stderr, "skipped: this machine does not offer %s\n", l->name);
         skip();
     }
+    return l;
+}
+
+static void test_attention__step_agrees_with_the_formula(void **state)
+{
+    const level *l = usable_level(state);
     for (size_t i = 0; i < COLLET_COUNT(shapes); i++) {
         agree(&shapes[i], l->f16, l->isa, 1);
         agree(&shapes[i], l->f16, l->isa, 2);
         agree(&shapes[i], l->f16, l->isa, 5);
     }
+}
+
+static const shape mixed = { "three sequences", 6, 2, 64, 16, 0, 0.0f, 3.0f, { { 40, 70 }, { 1, 300 }, { 7, 90 } } };
+
+// q, k and v as columns of one fused row, and out with a gap after each head: the same bits.
+static void test_attention__rows_may_lie_apart(void **state)
+{
+    const level *l = usable_level(state);
+    collet_test_host host, *h = &host;
+    collet_test_host_init(h, 2);
+    h->cpu.isa_mask = COLLET_ISA_REF | l->isa;
+    step st = step_make(&mixed, l->f16);
+    run_step(h, &st);
+
+    const size_t d = mixed.head_dim, kv = 2 * d, q = 6 * d, row = q + 2 * kv;
+    collet_guard fused = collet_guard_make(st.n_tokens * row * sizeof(float));
+    collet_guard apart = collet_guard_make(st.n_tokens * 6 * (d + 3) * sizeof(float));
+    float *to = fused.data;
+    for (uint32_t t = 0; t < st.n_tokens; t++) {
+        memcpy(to + t * row, (float *)st.q.data + t * q, q * sizeof(float));
+        memcpy(to + t * row + q, (float *)st.new_k.data + t * kv, kv * sizeof(float));
+        memcpy(to + t * row + q + kv, (float *)st.new_v.data + t * kv, kv * sizeof(float));
+    }
+    bound b;
+    bind_step(&b, &st, h);
+    b.t[5].data = to;
+    b.t[0].data = to + q;
+    b.t[1].data = to + q + kv;
+    b.t[5].stride[0] = b.t[0].stride[0] = b.t[1].stride[0] = (int64_t)(row * sizeof(float));
+    b.t[9].data = apart.data;
+    b.t[9].stride[1] = (int64_t)((d + 3) * sizeof(float));
+    b.t[9].stride[0] = 6 * b.t[9].stride[1];
+    run_bound(h, &b, &st);
+    for (uint32_t i = 0; i < st.n_tokens * 6; i++) {
+        const float *got = (const float *)apart.data + i * (d + 3);
+        assert_memory_equal(got, (const float *)st.out.data + i * d, d * sizeof(float));
+        for (int gap = 0; gap < 3; gap++)
+            assert_true(isnan(got[d + gap]));
+    }
+    collet_guard_free(&fused);
+    collet_guard_free(&apart);
+    step_free(&st);
+    collet_test_host_finish(h);
+}
+
+// A key with a score of -inf weighs nothing; NaN in the middle sequence leaves the others' bits alone, and comes out.
+static void test_attention__what_is_not_finite_stays_in_its_sequence(void **state)
+{
+    const level *l = usable_level(state);
+    collet_test_host host, *h = &host;
+    collet_test_host_init(h, 2);
+    h->cpu.isa_mask = COLLET_ISA_REF | l->isa;
+    step st = step_make(&mixed, l->f16);
+    const size_t q = 6 * 64, first = 40 * q, second = 41 * q, end = 48 * q;
+    for (uint32_t i = 0; i < st.n_tokens * q; i++)
+        ((float *)st.q.data)[i] = fabsf(((float *)st.q.data)[i]); // so that one -inf in a key makes its score -inf
+    const collet_ref_store k = store_of(&st, &st.k), v = store_of(&st, &st.v);
+    float row[2 * 64] = { [5] = -INFINITY, [64] = -INFINITY };
+    for (uint32_t s = 0; s < 3; s++) {
+        const int32_t slot = (int32_t)slot_of(&st, s, 3);
+        collet_ref_kv_append(&k, row, &slot, 0, 1);
+    }
+    run_step(h, &st);
+    step_want(&st);
+    for (size_t i = 0; i < end; i++)
+        assert_true(fabsf(((float *)st.out.data)[i] - st.want[i]) <= tolerance(&mixed));
+
+    collet_guard clean = collet_guard_make(st.out.n_bytes);
+    memcpy(clean.data, st.out.data, st.out.n_bytes);
+    for (int i = 0; i < 2 * 64; i++)
+        row[i] = NAN;
+    const int32_t slot = (int32_t)slot_of(&st, 1, 200);
+    collet_ref_kv_append(&v, row, &slot, 0, 1);
+    run_step(h, &st);
+    const float *was = clean.data, *is = st.out.data;
+    assert_memory_equal(was, is, first * sizeof(float));
+    assert_memory_equal(was + second, is + second, (end - second) * sizeof(float));
+    for (size_t i = first; i < second; i++)
+        assert_true(isnan(is[i]));
+    collet_guard_free(&clean);
+    step_free(&st);
+    collet_test_host_finish(h);
+}
+
+static void refuses(collet_test_host *h, const bound *b, bool append, const char *why)
+{
+    const collet_op_vt *vt = collet_cpu_attention_flash.vt;
+    const collet_op_desc desc = { .size = sizeof desc,
+                                  .op = h->host.intern(h->host.self, append ? "kv_append" : "attention"),
+                                  .phase = COLLET_PHASE_DECODE,
+                                  .n_in = append ? 3 : 6,
+                                  .n_out = append ? 2 : 1,
+                                  .in = append ? b->append_in : b->attend_in,
+                                  .out = append ? b->append_out : b->attend_out,
+                                  .params = &b->params };
+    collet_op_caps caps = { .size = sizeof caps };
+    void *mod = NULL;
+    assert_int_equal(collet_cpu_attention_flash.open(&h->host, NULL, 0, &mod, NULL), COLLET_OK);
+    assert_int_equal(vt->supports(mod, &desc, &caps), COLLET_E_UNSUPPORTED);
+    assert_string_equal(caps.why, why);
+    collet_cpu_attention_flash.close(mod);
+}
+
+static void test_attention__what_does_not_fit_is_refused_by_name(void **state)
+{
+    (void)state;
+    collet_test_host host, *h = &host;
+    collet_test_host_init(h, 1);
+    step st = step_make(&mixed, false);
+    bound b;
+    bind_step(&b, &st, h);
+    h->cpu.isa_mask = COLLET_ISA_REF;
+    refuses(h, &b, false, "AVX2 is not offered on this machine");
+    h->cpu.isa_mask = COLLET_ISA_REF | COLLET_ISA_AVX2;
+
+    b.params.n_heads = 7;
+    refuses(h, &b, false, "7 heads over 2 kv heads");
+    b.params.n_heads = 6;
+    b.params.head_dim = 60;
+    refuses(h, &b, true, "head_dim 60: multiples of 8 up to 512 only");
+    b.params.head_dim = 64;
+    b.params.size = 8;
+    refuses(h, &b, true, "params: 8 bytes, not 32");
+    b.params.size = sizeof b.params;
+
+    const collet_tensor k = b.t[3], table = b.t[8], q = b.t[5];
+    b.t[3].layout = h->host.intern(h->host.self, "kv.tiled");
+    refuses(h, &b, false, "in[1]: layouts kv.contiguous and kv.paged only");
+    refuses(h, &b, true, "out[0]: layouts kv.contiguous and kv.paged only");
+    b.t[3].layout = h->host.intern(h->host.self, "kv.contiguous");
+    refuses(h, &b, false, "the stores of K and V differ in format, layout or shape");
+    b.t[3] = k;
+    b.t[3].format = h->host.intern(h->host.self, "q8_0");
+    refuses(h, &b, false, "in[1]: f32 and f16 stores only");
+    b.t[3] = k;
+    b.t[8].n_dims = 1;
+    refuses(h, &b, false, "in[5]: 1 dimensions, not 2");
+    b.t[8] = table;
+    b.t[5].shape[1] = 3;
+    refuses(h, &b, false, "in[0]: (3, 64), not (6 heads, 64)");
+    b.t[5] = q;
+    b.attend_in[4] = NULL;
+    refuses(h, &b, false, "in[4]: missing");
+    step_free(&st);
+    collet_test_host_finish(h);
 }
 
 int main(void)
@@ -356,13 +512,24 @@ int main(void)
         { "avx512, f32", COLLET_ISA_AVX2 | COLLET_ISA_AVX512, false },
         { "avx512, f16", COLLET_ISA_AVX2 | COLLET_ISA_AVX512, true },
     };
-    static struct CMUnitTest tests[COLLET_COUNT(levels)];
-    static char names[COLLET_COUNT(levels)][96];
-    for (size_t i = 0; i < COLLET_COUNT(levels); i++) {
-        snprintf(names[i], sizeof names[i], "test_attention__step_agrees_with_the_formula/%s", levels[i].name);
-        tests[i] = (struct CMUnitTest){ .name = names[i],
-                                        .test_func = test_attention__step_agrees_with_the_formula,
-                                        .initial_state = (void *)&levels[i] };
-    }
+    static const struct {
+        const char *name;
+        CMUnitTestFunction run;
+    } promises[] = {
+        { "step_agrees_with_the_formula", test_attention__step_agrees_with_the_formula },
+        { "rows_may_lie_apart", test_attention__rows_may_lie_apart },
+        { "what_is_not_finite_stays_in_its_sequence", test_attention__what_is_not_finite_stays_in_its_sequence },
+    };
+    static struct CMUnitTest tests[COLLET_COUNT(levels) * COLLET_COUNT(promises) + 1];
+    static char names[COLLET_COUNT(tests)][96];
+    size_t n = 0;
+    for (size_t p = 0; p < COLLET_COUNT(promises); p++)
+        for (size_t i = 0; i < COLLET_COUNT(levels); i++, n++) {
+            snprintf(names[n], sizeof names[n], "test_attention__%s/%s", promises[p].name, levels[i].name);
+            tests[n] = (struct CMUnitTest){ .name = names[n],
+                                            .test_func = promises[p].run,
+                                            .initial_state = (void *)&levels[i] };
+        }
+    tests[n] = (struct CMUnitTest)cmocka_unit_test(test_attention__what_does_not_fit_is_refused_by_name);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
