@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // plugins/cpu/attention/attention.c - the module cpu.attention.flash: checks, life cycle, description.
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "plugins/cpu/attention/attention_module.h"
+#include "plugins/cpu/refuse.h"
 
 #define HEAD_DIM_MIN 8
 #define HEAD_DIM_MAX 512
@@ -18,32 +16,22 @@ typedef struct attention_module {
     uint32_t contiguous, paged; // layouts of stores
 } attention_module;
 
-static bool refuse(collet_op_caps *caps, const char *format, ...) COLLET_PRINTF(2, 3);
-static bool refuse(collet_op_caps *caps, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(caps->why, sizeof caps->why, format, args);
-    va_end(args);
-    return false;
-}
-
 static bool tensor_fits(const attention_module *m, collet_op_caps *caps, const collet_tensor *t, const char *name,
                         uint32_t format, uint32_t n_dims)
 {
     if (!t)
-        return refuse(caps, "%s: missing", name);
+        return collet_cpu_refuse(caps, "%s: missing", name);
     if (t->domain != m->cpu)
-        return refuse(caps, "%s: not in the domain cpu", name);
+        return collet_cpu_refuse(caps, "%s: not in the domain cpu", name);
     if (t->n_dims != n_dims)
-        return refuse(caps, "%s: %u dimensions, not %u", name, t->n_dims, n_dims);
+        return collet_cpu_refuse(caps, "%s: %u dimensions, not %u", name, t->n_dims, n_dims);
     if (format && t->format != format)
-        return refuse(caps, "%s: not %s", name, m->host->name_of(m->host->self, format));
+        return collet_cpu_refuse(caps, "%s: not %s", name, m->host->name_of(m->host->self, format));
     for (uint32_t i = 0; i < n_dims; i++) {
         if (t->shape[i] < 1 || t->shape[i] > INT32_MAX)
-            return refuse(caps, "%s: dimension %u has %lld elements", name, i, (long long)t->shape[i]);
+            return collet_cpu_refuse(caps, "%s: dimension %u has %lld elements", name, i, (long long)t->shape[i]);
         if (t->stride[i] < 0)
-            return refuse(caps, "%s: stride %lld of dimension %u", name, (long long)t->stride[i], i);
+            return collet_cpu_refuse(caps, "%s: stride %lld of dimension %u", name, (long long)t->stride[i], i);
     }
     return true;
 }
@@ -55,10 +43,10 @@ static bool rows_fit(const attention_module *m, collet_op_caps *caps, const coll
     if (!tensor_fits(m, caps, t, name, m->f32, 3))
         return false;
     if (t->shape[1] != n_heads || t->shape[2] != head_dim)
-        return refuse(caps, "%s: (%lld, %lld), not (%u heads, %u)", name, (long long)t->shape[1],
-                      (long long)t->shape[2], n_heads, head_dim);
+        return collet_cpu_refuse(caps, "%s: (%lld, %lld), not (%u heads, %u)", name, (long long)t->shape[1],
+                                 (long long)t->shape[2], n_heads, head_dim);
     if (t->stride[2] != 4 || t->stride[0] % 4 != 0 || t->stride[1] % 4 != 0)
-        return refuse(caps, "%s: elements of a head are not contiguous", name);
+        return collet_cpu_refuse(caps, "%s: elements of a head are not contiguous", name);
     return true;
 }
 
@@ -68,15 +56,15 @@ static bool store_fits(const attention_module *m, collet_op_caps *caps, const co
     if (!tensor_fits(m, caps, t, name, 0, 4))
         return false;
     if (t->format != m->f32 && t->format != m->f16)
-        return refuse(caps, "%s: f32 and f16 stores only", name);
+        return collet_cpu_refuse(caps, "%s: f32 and f16 stores only", name);
     if (t->layout != m->contiguous && t->layout != m->paged)
-        return refuse(caps, "%s: layouts kv.contiguous and kv.paged only", name);
+        return collet_cpu_refuse(caps, "%s: layouts kv.contiguous and kv.paged only", name);
     if (t->shape[1] != p->n_kv_heads || t->shape[3] != p->head_dim)
-        return refuse(caps, "%s: %lld kv heads of %lld elements, not %u of %u", name, (long long)t->shape[1],
-                      (long long)t->shape[3], p->n_kv_heads, p->head_dim);
+        return collet_cpu_refuse(caps, "%s: %lld kv heads of %lld elements, not %u of %u", name, (long long)t->shape[1],
+                                 (long long)t->shape[3], p->n_kv_heads, p->head_dim);
     const int64_t elem = t->format == m->f16 ? 2 : 4;
     if (t->stride[3] != elem || t->stride[0] % elem != 0 || t->stride[1] % elem != 0 || t->stride[2] % elem != 0)
-        return refuse(caps, "%s: elements of a token are not contiguous", name);
+        return collet_cpu_refuse(caps, "%s: elements of a token are not contiguous", name);
     return true;
 }
 
@@ -86,27 +74,27 @@ static bool index_fits(const attention_module *m, collet_op_caps *caps, const co
     if (!tensor_fits(m, caps, t, name, m->i32, n_dims))
         return false;
     if (t->stride[n_dims - 1] != 4 || t->stride[0] % 4 != 0)
-        return refuse(caps, "%s: elements are not contiguous", name);
+        return collet_cpu_refuse(caps, "%s: elements are not contiguous", name);
     return true;
 }
 
 static bool params_fit(collet_op_caps *caps, const collet_attention_params *p)
 {
     if (!p || p->size < sizeof *p)
-        return refuse(caps, "params: %u bytes, not %zu", p ? p->size : 0, sizeof *p);
+        return collet_cpu_refuse(caps, "params: %u bytes, not %zu", p ? p->size : 0, sizeof *p);
     if (p->n_kv_heads == 0 || p->n_heads == 0 || p->n_heads % p->n_kv_heads != 0)
-        return refuse(caps, "%u heads over %u kv heads", p->n_heads, p->n_kv_heads);
+        return collet_cpu_refuse(caps, "%u heads over %u kv heads", p->n_heads, p->n_kv_heads);
     if (p->head_dim % 8 != 0 || p->head_dim < HEAD_DIM_MIN || p->head_dim > HEAD_DIM_MAX)
-        return refuse(caps, "head_dim %u: multiples of 8 up to %d only", p->head_dim, HEAD_DIM_MAX);
+        return collet_cpu_refuse(caps, "head_dim %u: multiples of 8 up to %d only", p->head_dim, HEAD_DIM_MAX);
     if (!(p->softcap >= 0.0f))
-        return refuse(caps, "softcap must not be negative");
+        return collet_cpu_refuse(caps, "softcap must not be negative");
     return true;
 }
 
 static bool stores_match(collet_op_caps *caps, const collet_tensor *k, const collet_tensor *v)
 {
     if (k->format != v->format || k->layout != v->layout || k->shape[0] != v->shape[0] || k->shape[2] != v->shape[2])
-        return refuse(caps, "the stores of K and V differ in format, layout or shape");
+        return collet_cpu_refuse(caps, "the stores of K and V differ in format, layout or shape");
     return true;
 }
 
@@ -114,7 +102,7 @@ static bool append_fits(const attention_module *m, const collet_op_desc *desc, c
 {
     const collet_attention_params *p = desc->params;
     if (desc->n_in != 3 || desc->n_out != 2)
-        return refuse(caps, "%u inputs, %u outputs; the op has 3, 2", desc->n_in, desc->n_out);
+        return collet_cpu_refuse(caps, "%u inputs, %u outputs; the op has 3, 2", desc->n_in, desc->n_out);
     return rows_fit(m, caps, desc->in[0], "in[0]", p->n_kv_heads, p->head_dim) &&
            rows_fit(m, caps, desc->in[1], "in[1]", p->n_kv_heads, p->head_dim) &&
            index_fits(m, caps, desc->in[2], "in[2]", 1) && store_fits(m, caps, desc->out[0], "out[0]", p) &&
@@ -125,7 +113,7 @@ static bool attention_fits(const attention_module *m, const collet_op_desc *desc
 {
     const collet_attention_params *p = desc->params;
     if (desc->n_in != 6 || desc->n_out != 1)
-        return refuse(caps, "%u inputs, %u outputs; the op has 6, 1", desc->n_in, desc->n_out);
+        return collet_cpu_refuse(caps, "%u inputs, %u outputs; the op has 6, 1", desc->n_in, desc->n_out);
     return rows_fit(m, caps, desc->in[0], "in[0]", p->n_heads, p->head_dim) &&
            store_fits(m, caps, desc->in[1], "in[1]", p) && store_fits(m, caps, desc->in[2], "in[2]", p) &&
            stores_match(caps, desc->in[1], desc->in[2]) && index_fits(m, caps, desc->in[3], "in[3]", 1) &&
@@ -138,9 +126,9 @@ static collet_status supports(void *mod, const collet_op_desc *desc, collet_op_c
     const attention_module *m = mod;
     bool fits;
     if (!m->mask)
-        fits = refuse(caps, "AVX2 is not offered on this machine");
+        fits = collet_cpu_refuse(caps, "AVX2 is not offered on this machine");
     else if (desc->op != m->attention && desc->op != m->kv_append)
-        fits = refuse(caps, "no such op in this module");
+        fits = collet_cpu_refuse(caps, "no such op in this module");
     else
         fits = params_fit(caps, desc->params) &&
                (desc->op == m->attention ? attention_fits(m, desc, caps) : append_fits(m, desc, caps));

@@ -9,7 +9,7 @@
 // decode    one query row, key positions [begin, end): writes `partial`, whose merge is attention_run.c's
 //
 // Equivalent to attention.h of the ABI. A key that is out of a row's sight has weight 0: as 0 * inf is NaN, an infinite
-// or NaN value of a token may reach rows of the same sequence and step within 16 tokens before it.
+// or NaN value of a token may reach rows of the same sequence and step in its block of query rows.
 #ifndef COLLET_PLUGINS_CPU_ATTENTION_H
 #define COLLET_PLUGINS_CPU_ATTENTION_H
 

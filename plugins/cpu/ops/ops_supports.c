@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // plugins/cpu/ops/ops_supports.c - everything that run() takes for granted is checked here, and refused by name.
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "plugins/cpu/ops/ops_module.h"
+#include "plugins/cpu/refuse.h"
 
 const char *const collet_cpu_ops_names[OPS_KINDS + 1] = {
     [OPS_ADD] = "add",           [OPS_ADD_RMSNORM] = "add_rmsnorm", [OPS_EMBED] = "embed",
@@ -33,16 +32,6 @@ static const ops_shape shapes[OPS_KINDS] = {
     [OPS_TAKE_ROWS] = { .in = { "Td", "Ri" }, .out = { "Rd" } },
 };
 
-static bool refuse(collet_op_caps *caps, const char *format, ...) COLLET_PRINTF(2, 3);
-static bool refuse(collet_op_caps *caps, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(caps->why, sizeof caps->why, format, args);
-    va_end(args);
-    return false;
-}
-
 ops_kind collet_cpu_ops_kind(const ops_module *m, uint32_t op)
 {
     ops_kind kind = OPS_ADD;
@@ -59,12 +48,12 @@ typedef struct ops_sizes {
 static bool same_size(collet_op_caps *caps, ops_sizes *sizes, char letter, int64_t n, const char *name)
 {
     if (n < 1 || n > INT32_MAX)
-        return refuse(caps, "%s: a dimension of %lld elements", name, (long long)n);
+        return collet_cpu_refuse(caps, "%s: a dimension of %lld elements", name, (long long)n);
     if (sizes->of[(int)letter] == 0)
         sizes->of[(int)letter] = n;
     if (sizes->of[(int)letter] != n)
-        return refuse(caps, "%s: %lld elements where another tensor has %lld", name, (long long)n,
-                      (long long)sizes->of[(int)letter]);
+        return collet_cpu_refuse(caps, "%s: %lld elements where another tensor has %lld", name, (long long)n,
+                                 (long long)sizes->of[(int)letter]);
     return true;
 }
 
@@ -73,29 +62,29 @@ static bool tensor_fits(const ops_module *m, collet_op_caps *caps, ops_sizes *si
                         const char *want, const char *name)
 {
     if (!t)
-        return refuse(caps, "%s: missing", name);
+        return collet_cpu_refuse(caps, "%s: missing", name);
     if (strcmp(want, "T*d") == 0)
         want = t->n_dims == 3 ? "Thd" : "Td";
     const bool is_index = strchr(want, 'i') != NULL, is_table = want[0] == 'v';
     const uint32_t n_dims = (uint32_t)strlen(want) - is_index;
     if (t->n_dims != n_dims)
-        return refuse(caps, "%s: %u dimensions, not %u", name, t->n_dims, n_dims);
+        return collet_cpu_refuse(caps, "%s: %u dimensions, not %u", name, t->n_dims, n_dims);
     if (t->domain != m->cpu)
-        return refuse(caps, "%s: not in the domain cpu", name);
+        return collet_cpu_refuse(caps, "%s: not in the domain cpu", name);
     if (t->layout != 0)
-        return refuse(caps, "%s: packed; only the canonical layout is read", name);
+        return collet_cpu_refuse(caps, "%s: packed; only the canonical layout is read", name);
     for (uint32_t i = 0; i < n_dims; i++)
         if (!same_size(caps, sizes, want[i], t->shape[i], name))
             return false;
     if (is_table)
         return true; // its format is looked up by embed_fits
     if (t->format != (is_index ? m->i32 : m->f32))
-        return refuse(caps, "%s: not %s", name, is_index ? "i32" : "f32");
+        return collet_cpu_refuse(caps, "%s: not %s", name, is_index ? "i32" : "f32");
     if (t->stride[n_dims - 1] != 4)
-        return refuse(caps, "%s: elements of the last dimension are not contiguous", name);
+        return collet_cpu_refuse(caps, "%s: elements of the last dimension are not contiguous", name);
     for (uint32_t i = 0; i + 1 < n_dims; i++)
         if (t->stride[i] < 0 || t->stride[i] % 4 != 0)
-            return refuse(caps, "%s: stride %lld of dimension %u", name, (long long)t->stride[i], i);
+            return collet_cpu_refuse(caps, "%s: stride %lld of dimension %u", name, (long long)t->stride[i], i);
     return true;
 }
 
@@ -104,12 +93,12 @@ static bool embed_fits(const ops_module *m, collet_op_caps *caps, const collet_t
     const char *format = m->host->name_of(m->host->self, table->format);
     const collet_format *f = format ? collet_format_find(format) : NULL;
     if (!f)
-        return refuse(caps, "in[1]: no decoder of format %s", format ? format : "(none)");
+        return collet_cpu_refuse(caps, "in[1]: no decoder of format %s", format ? format : "(none)");
     if (table->shape[1] % f->block_elems != 0)
-        return refuse(caps, "in[1]: rows of %lld elements, %s has blocks of %u", (long long)table->shape[1], format,
-                      f->block_elems);
+        return collet_cpu_refuse(caps, "in[1]: rows of %lld elements, %s has blocks of %u", (long long)table->shape[1],
+                                 format, f->block_elems);
     if (table->stride[0] < table->shape[1] / f->block_elems * f->block_bytes)
-        return refuse(caps, "in[1]: row stride %lld, less than a row", (long long)table->stride[0]);
+        return collet_cpu_refuse(caps, "in[1]: row stride %lld, less than a row", (long long)table->stride[0]);
     return true;
 }
 
@@ -121,18 +110,19 @@ static bool params_fit(collet_op_caps *caps, ops_kind kind, const void *params, 
     if (params)
         memcpy(&size, params, sizeof size);
     if (size < shapes[kind].params_bytes)
-        return refuse(caps, "params: %u bytes, not %zu", size, shapes[kind].params_bytes);
+        return collet_cpu_refuse(caps, "params: %u bytes, not %zu", size, shapes[kind].params_bytes);
     if (kind == OPS_SOFTCAP && !(((const collet_softcap_params *)params)->cap > 0.0f))
-        return refuse(caps, "cap must be positive");
+        return collet_cpu_refuse(caps, "cap must be positive");
     if (kind == OPS_ROPE) {
         const collet_rope_params *rope = params;
         if (rope->pairs != COLLET_ROPE_NORM && rope->pairs != COLLET_ROPE_NEOX)
-            return refuse(caps, "pairs %u: neither NORM nor NEOX", rope->pairs);
+            return collet_cpu_refuse(caps, "pairs %u: neither NORM nor NEOX", rope->pairs);
         if (rope->n_rot == 0 || rope->n_rot % 2 != 0 || rope->n_rot > sizes->of['d'])
-            return refuse(caps, "n_rot %u of heads with %lld elements", rope->n_rot, (long long)sizes->of['d']);
+            return collet_cpu_refuse(caps, "n_rot %u of heads with %lld elements", rope->n_rot,
+                                     (long long)sizes->of['d']);
         if (sizes->of['f'] != rope->n_rot / 2)
-            return refuse(caps, "in[2]: %lld frequencies, not n_rot / 2 = %u", (long long)sizes->of['f'],
-                          rope->n_rot / 2);
+            return collet_cpu_refuse(caps, "in[2]: %lld frequencies, not n_rot / 2 = %u", (long long)sizes->of['f'],
+                                     rope->n_rot / 2);
     }
     return true;
 }
@@ -140,10 +130,11 @@ static bool params_fit(collet_op_caps *caps, ops_kind kind, const void *params, 
 static bool fits(const ops_module *m, const collet_op_desc *desc, collet_op_caps *caps)
 {
     if (!m->mask)
-        return refuse(caps, "%s is not offered on this machine", m->isa == COLLET_ISA_AVX512 ? "AVX-512" : "AVX2");
+        return collet_cpu_refuse(caps, "%s is not offered on this machine",
+                                 m->isa == COLLET_ISA_AVX512 ? "AVX-512" : "AVX2");
     const ops_kind kind = collet_cpu_ops_kind(m, desc->op);
     if (kind == OPS_KINDS)
-        return refuse(caps, "no such op in this module");
+        return collet_cpu_refuse(caps, "no such op in this module");
 
     static const char *const in_name[] = { "in[0]", "in[1]", "in[2]" }, *const out_name[] = { "out[0]", "out[1]" };
     const ops_shape *shape = &shapes[kind];
@@ -153,7 +144,8 @@ static bool fits(const ops_module *m, const collet_op_desc *desc, collet_op_caps
     while (n_out < COLLET_COUNT(shape->out) && shape->out[n_out])
         n_out++;
     if (desc->n_in != n_in || desc->n_out != n_out)
-        return refuse(caps, "%u inputs, %u outputs; the op has %u, %u", desc->n_in, desc->n_out, n_in, n_out);
+        return collet_cpu_refuse(caps, "%u inputs, %u outputs; the op has %u, %u", desc->n_in, desc->n_out, n_in,
+                                 n_out);
     ops_sizes sizes = { { 0 } };
     for (uint32_t i = 0; i < n_in; i++)
         if (!tensor_fits(m, caps, &sizes, desc->in[i], shape->in[i], in_name[i]))
@@ -162,7 +154,7 @@ static bool fits(const ops_module *m, const collet_op_desc *desc, collet_op_caps
         if (!tensor_fits(m, caps, &sizes, desc->out[i], shape->out[i], out_name[i]))
             return false;
     if (kind == OPS_RMSNORM && desc->in[0]->n_dims != desc->out[0]->n_dims)
-        return refuse(caps, "out[0]: not shaped like in[0]");
+        return collet_cpu_refuse(caps, "out[0]: not shaped like in[0]");
     if (kind == OPS_EMBED && !embed_fits(m, caps, desc->in[1]))
         return false;
     return params_fit(caps, kind, desc->params, &sizes);
