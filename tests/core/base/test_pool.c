@@ -31,7 +31,7 @@ static void count(void *ctx, uint32_t task, uint32_t worker)
 static collet_pool *make_pool(uint32_t n_workers)
 {
     collet_pool *pool = NULL;
-    const collet_pool_opts opts = { .n_workers = n_workers, .spin_us = 1 }; // parks at once: the slow path is tested too
+    const collet_pool_opts opts = { .n_workers = n_workers, .spin_us = 1 }; // parks at once: the slow path too
     assert_int_equal(collet_pool_create(&pool, &opts, NULL), COLLET_OK);
     assert_int_equal(collet_pool_workers(pool), n_workers);
     return pool;
