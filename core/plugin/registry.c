@@ -85,11 +85,13 @@ static const collet_entry *find_alias(const collet_registry *r, const collet_ent
     return NULL;
 }
 
-// The pinned digest, where there is one, against the file's. A new answer when they differ.
-static json_t *check_pin(const collet_entry *e)
+static bool pin_differs(const collet_entry *e)
 {
-    if (!e->pin || !e->pin->sha256 || strcasecmp(e->pin->sha256, e->sha256) == 0)
-        return NULL;
+    return e->pin && e->pin->sha256 && strcasecmp(e->pin->sha256, e->sha256) != 0;
+}
+
+static json_t *refuse_digest(const collet_entry *e)
+{
     return collet_answer_refusal(COLLET_VERDICT_REJECTED, "path",
                                  "its sha256 is %s, the profile pins %s: restore the file, or update the pin if the "
                                  "change is meant",
@@ -114,10 +116,9 @@ static void look_at(survey *s, collet_entry *e)
     else if (!s->opts->rescan && (e->answer = collet_cache_find(s->cache, &e->file, fd, e->sha256)) != NULL)
         e->info.cached = 1;
     close(fd);
-    json_t *mismatch = e->info.cached ? check_pin(e) : NULL;
-    if (mismatch) {
+    if (e->info.cached && pin_differs(e)) {
         json_decref(e->answer);
-        e->answer = mismatch;
+        e->answer = refuse_digest(e);
     }
 }
 
@@ -141,10 +142,11 @@ static json_t *prepare_scan(void *ctx, size_t i, int *fd)
     }
     if (st == COLLET_OK)
         st = collet_digest_fd(e->sha256, *fd, &err);
-    json_t *answer =
-        st == COLLET_OK
-            ? check_pin(e)
-            : refusal(st == COLLET_E_NOT_FOUND ? COLLET_VERDICT_IGNORED : COLLET_VERDICT_REJECTED, phase, &err);
+    json_t *answer = NULL;
+    if (st != COLLET_OK)
+        answer = refusal(st == COLLET_E_NOT_FOUND ? COLLET_VERDICT_IGNORED : COLLET_VERDICT_REJECTED, phase, &err);
+    else if (pin_differs(e))
+        answer = refuse_digest(e);
     if (answer)
         close(*fd);
     return answer;
@@ -161,7 +163,8 @@ static void find_scanner(survey *s)
     for (size_t i = 0; i < COLLET_COUNT(places); i++)
         if (collet_program_path(s->scanner_path, places[i]) && access(s->scanner_path, X_OK) == 0)
             return;
-    snprintf(s->scanner_path, sizeof s->scanner_path, "collet-scan");
+    // An absolute path in any case: a scanner in the current folder is not ours.
+    snprintf(s->scanner_path, sizeof s->scanner_path, "/usr/libexec/collet/collet-scan");
 }
 
 static collet_status scan_files(survey *s, collet_error *err)
@@ -193,7 +196,7 @@ static collet_status scan_files(survey *s, collet_error *err)
     for (size_t i = 0; i < s->n_jobs; i++) {
         collet_entry *e = &r->entries[s->job_entry[i]];
         e->answer = s->jobs[i].answer;
-        if (e->answer && e->sha256[0] && !check_pin(e))
+        if (e->answer && e->sha256[0] && !pin_differs(e))
             collet_cache_put(s->cache, &e->file, e->sha256, e->answer);
     }
     return st;

@@ -248,6 +248,8 @@ static json_t *judge(const child *c, bool timed_out, const siginfo_t *end, uint3
         snprintf(what, sizeof what, "timed out in %s after %.1f s", told, timeout_ms / 1000.0);
     else if (end->si_code == CLD_EXITED)
         snprintf(what, sizeof what, "ended its process with exit code %d in %s", end->si_status, told);
+    else if (end->si_code == 0) // the program that we are part of has SIGCHLD ignored: nobody knows how it ended
+        snprintf(what, sizeof what, "ended its process in %s", told);
     else
         snprintf(what, sizeof what, "crashed with %s in %s", signal_name(end->si_status, name, sizeof name), told);
     memcpy(phase, told, strlen(told) + 1);
