@@ -122,6 +122,20 @@ static inline const uint8_t *collet_cpu_attention_value(const collet_cpu_attenti
            p % a->block_tokens * a->v_token;
 }
 
+// Where the keys and values of positions [p, p + n) are.
+static inline void collet_cpu_attention_rows(const uint8_t **key, const uint8_t **value,
+                                             const collet_cpu_attention_args *a, uint32_t p, uint32_t n)
+{
+    for (uint32_t j = 0; j < n;) {
+        const uint32_t run_end = j + collet_cpu_attention_run_tokens(a, p + j, p + n);
+        const uint8_t *k = collet_cpu_attention_key(a, p + j), *v = collet_cpu_attention_value(a, p + j);
+        for (; j < run_end; j++, k += a->k_token, v += a->v_token) {
+            key[j] = k;
+            value[j] = v;
+        }
+    }
+}
+
 extern const collet_module collet_cpu_attention_flash;
 
 #endif

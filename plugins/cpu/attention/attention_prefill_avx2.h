@@ -69,30 +69,27 @@ INLINE void transpose8(float *dst, const __m256 *src)
     }
 }
 
-// panels[j / 16][d][j % 16] = key p + j, for j < n; columns up to the panel's end repeat the last key and are masked.
-INLINE void pack_keys(float *panels, const collet_cpu_attention_args *a, uint32_t p, uint32_t n, bool f16)
+// panels[j / 16][d][j % 16] = key[j][d], for j < n; columns up to the panel's end repeat the last key and are masked.
+INLINE void pack_keys(float *panels, const uint8_t *const *key, uint32_t n, uint32_t head_dim, bool f16)
 {
     for (uint32_t j = 0; j < (n + COLS - 1) / COLS * COLS; j += 8) {
-        const uint8_t *key[8];
-        for (uint32_t i = 0; i < 8; i++)
-            key[i] = collet_cpu_attention_key(a, p + (j + i < n ? j + i : n - 1));
-        float *panel = panels + (size_t)(j / COLS) * COLS * a->head_dim + j % COLS;
-        for (uint32_t d = 0; d < a->head_dim; d += 8) {
+        float *panel = panels + (size_t)(j / COLS) * COLS * head_dim + j % COLS;
+        for (uint32_t d = 0; d < head_dim; d += 8) {
             __m256 rows[8];
             for (uint32_t i = 0; i < 8; i++)
-                rows[i] = load8(key[i], d, f16);
+                rows[i] = load8(key[j + i < n ? j + i : n - 1], d, f16);
             transpose8(panel + (size_t)d * COLS, rows);
         }
     }
 }
 
-// panels[d / 16][j][d % 16] = value p + j, for j < n.
-INLINE void pack_values(float *panels, const collet_cpu_attention_args *a, uint32_t p, uint32_t n, bool f16)
+// panels[d / 16][j][d % 16] = value[j][d], for j < n.
+INLINE void pack_values(float *panels, const uint8_t *const *value, uint32_t n, uint32_t head_dim, bool f16)
 {
-    for (uint32_t j = 0; j < n; j++) {
-        const uint8_t *value = collet_cpu_attention_value(a, p + j);
-        for (uint32_t d = 0; d < a->head_dim; d += 8)
-            _mm256_storeu_ps(panels + (size_t)(d / COLS) * COLS * KEYS + j * COLS + d % COLS, load8(value, d, f16));
+    for (uint32_t d = 0; d < head_dim; d += 8) {
+        float *panel = panels + (size_t)(d / COLS) * COLS * KEYS + d % COLS;
+        for (uint32_t j = 0; j < n; j++)
+            _mm256_storeu_ps(panel + j * COLS, load8(value[j], d, f16));
     }
 }
 
@@ -151,6 +148,7 @@ INLINE void prefill(const collet_cpu_attention_args *a, uint32_t begin, uint32_t
     float *queries = scratch + map.queries, *scores = scratch + map.scores, *outputs = scratch + map.outputs;
     float *largest = scratch + map.largest, *sums = scratch + map.sums;
     float *keys = scratch + map.keys, *values = scratch + map.values;
+    const uint8_t *key[KEYS], *value[KEYS];
 
     load_queries(queries, a, begin, end, padded);
     memset(outputs, 0, (size_t)padded * out_row * sizeof(float));
@@ -162,8 +160,9 @@ INLINE void prefill(const collet_cpu_attention_args *a, uint32_t begin, uint32_t
     uint32_t p = a->window && position + 1 > a->window ? position + 1 - a->window : 0;
     for (uint32_t n; p < keys_end; p += n) {
         n = keys_end - p < KEYS ? keys_end - p : KEYS;
-        pack_keys(keys, a, p, n, f16);
-        pack_values(values, a, p, n, f16);
+        collet_cpu_attention_rows(key, value, a, p, n);
+        pack_keys(keys, key, n, head_dim, f16);
+        pack_values(values, value, n, head_dim, f16);
         for (uint32_t j = 0; j < n; j += COLS)
             for (uint32_t r = 0; r < padded; r += ROWS)
                 product(scores + (size_t)r * KEYS + j, KEYS, queries + (size_t)r * head_dim, head_dim,

@@ -42,29 +42,28 @@ INLINE void product(float *c, size_t c_row, const float *a, size_t a_row, const 
         _mm512_storeu_ps(c + r * c_row, sum[r]);
 }
 
-// panels[j / 16][d][j % 16] = key p + j, for j < n; columns up to the panel's end repeat the last key and are masked.
-INLINE void pack_keys(float *panels, const collet_cpu_attention_args *a, uint32_t p, uint32_t n, bool f16)
+// panels[j / 16][d][j % 16] = key[j][d], for j < n; columns up to the panel's end repeat the last key and are masked.
+INLINE void pack_keys(float *panels, const uint8_t *const *key, uint32_t n, uint32_t head_dim, bool f16)
 {
     const __m512i column = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
                                               _mm512_set1_epi32(COLS));
     for (uint32_t j = 0; j < (n + COLS - 1) / COLS * COLS; j++) {
-        const uint8_t *key = collet_cpu_attention_key(a, p + (j < n ? j : n - 1));
-        float *panel = panels + (size_t)(j / COLS) * COLS * a->head_dim + j % COLS;
-        for (uint32_t d = 0; d < a->head_dim; d += 16) {
-            const __mmask16 mask = collet_f32x16_mask(a->head_dim - d);
-            _mm512_mask_i32scatter_ps(panel + (size_t)d * COLS, mask, column, load16(key, d, mask, f16), 4);
+        float *panel = panels + (size_t)(j / COLS) * COLS * head_dim + j % COLS;
+        for (uint32_t d = 0; d < head_dim; d += 16) {
+            const __mmask16 mask = collet_f32x16_mask(head_dim - d);
+            _mm512_mask_i32scatter_ps(panel + (size_t)d * COLS, mask, column,
+                                      load16(key[j < n ? j : n - 1], d, mask, f16), 4);
         }
     }
 }
 
-// panels[d / 16][j][d % 16] = value p + j, for j < n; what is past head_dim is 0.
-INLINE void pack_values(float *panels, const collet_cpu_attention_args *a, uint32_t p, uint32_t n, bool f16)
+// panels[d / 16][j][d % 16] = value[j][d], for j < n; what is past head_dim is 0.
+INLINE void pack_values(float *panels, const uint8_t *const *value, uint32_t n, uint32_t head_dim, bool f16)
 {
-    for (uint32_t j = 0; j < n; j++) {
-        const uint8_t *value = collet_cpu_attention_value(a, p + j);
-        for (uint32_t d = 0; d < a->head_dim; d += 16)
-            _mm512_storeu_ps(panels + (size_t)(d / COLS) * COLS * KEYS + j * COLS,
-                             load16(value, d, collet_f32x16_mask(a->head_dim - d), f16));
+    for (uint32_t d = 0; d < head_dim; d += 16) {
+        const __mmask16 mask = collet_f32x16_mask(head_dim - d);
+        for (uint32_t j = 0; j < n; j++)
+            _mm512_storeu_ps(panels + (size_t)d * KEYS + j * COLS, load16(value[j], d, mask, f16));
     }
 }
 
@@ -122,6 +121,7 @@ INLINE void prefill(const collet_cpu_attention_args *a, uint32_t begin, uint32_t
     float *queries = scratch + map.queries, *scores = scratch + map.scores, *outputs = scratch + map.outputs;
     float *largest = scratch + map.largest, *sums = scratch + map.sums;
     float *keys = scratch + map.keys, *values = scratch + map.values;
+    const uint8_t *key[KEYS], *value[KEYS];
 
     load_queries(queries, a, begin, end, padded);
     memset(outputs, 0, (size_t)padded * out_row * sizeof(float));
@@ -132,8 +132,9 @@ INLINE void prefill(const collet_cpu_attention_args *a, uint32_t begin, uint32_t
     uint32_t p = a->window && position + 1 > a->window ? position + 1 - a->window : 0;
     for (uint32_t n; p < keys_end; p += n) {
         n = keys_end - p < KEYS ? keys_end - p : KEYS;
-        pack_keys(keys, a, p, n, f16);
-        pack_values(values, a, p, n, f16);
+        collet_cpu_attention_rows(key, value, a, p, n);
+        pack_keys(keys, key, n, head_dim, f16);
+        pack_values(values, value, n, head_dim, f16);
         for (uint32_t j = 0; j < n; j += COLS)
             for (uint32_t r = 0; r < padded; r += ROWS)
                 product(scores + (size_t)r * KEYS + j, KEYS, queries + (size_t)r * head_dim, head_dim,
