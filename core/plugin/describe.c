@@ -11,6 +11,22 @@
 #include "core/plugin/iface.h"
 #include "core/plugin/record.h"
 
+static collet_status no_memory(collet_error *err)
+{
+    return collet_fail(err, COLLET_E_NOMEM, "no memory for the answer");
+}
+
+// Both take `value`, which may be NULL: no memory.
+static collet_status append(json_t *list, json_t *value, collet_error *err)
+{
+    return json_array_append_new(list, value) == 0 ? COLLET_OK : no_memory(err);
+}
+
+static collet_status set(json_t *object, const char *key, json_t *value, collet_error *err)
+{
+    return json_object_set_new(object, key, value) == 0 ? COLLET_OK : no_memory(err);
+}
+
 typedef collet_status (*item_fn)(json_t *into, const void *item, collet_error *err);
 
 // Calls `each` for every entry of a NULL-terminated list of pointers.
@@ -30,18 +46,14 @@ static collet_status add_op(json_t *into, const void *item, collet_error *err)
 {
     char name[COLLET_ID_MAX + 1];
     collet_status st = collet_record_id(name, item, "an op's name", err);
-    if (st == COLLET_OK)
-        json_array_append_new(into, json_string(name));
-    return st;
+    return st == COLLET_OK ? append(into, json_string(name), err) : st;
 }
 
 static collet_status add_choice(json_t *into, const void *item, collet_error *err)
 {
     char text[COLLET_RECORD_TEXT_MAX];
     collet_status st = collet_record_text(text, item, "a choice", err);
-    if (st == COLLET_OK)
-        json_array_append_new(into, json_string(text));
-    return st;
+    return st == COLLET_OK ? append(into, json_string(text), err) : st;
 }
 
 static collet_status add_option(json_t *into, const void *item, collet_error *err)
@@ -60,12 +72,12 @@ static collet_status add_option(json_t *into, const void *item, collet_error *er
     json_t *choices = o.type == COLLET_OPT_ENUM ? json_array() : json_null();
     if (json_is_array(choices))
         st = walk(choices, o.choices, "choices", add_choice, err);
-    // NaN and infinity are no JSON: json_real() refuses them, and a default within the range has shown there are none.
     bool has_range = o.type == COLLET_OPT_INT || o.type == COLLET_OPT_FLOAT || o.type == COLLET_OPT_BYTES;
-    json_array_append_new(into, json_pack("{s:s, s:s, s:s, s:i, s:o*, s:o*, s:o}", "key", key, "help", help, "default",
-                                          dflt, "type", (int)o.type, "min", json_real(has_range ? o.min : 0.0), "max",
-                                          json_real(has_range ? o.max : 0.0), "choices", choices));
-    return st;
+    json_t *option =
+        json_pack("{s:s, s:s, s:s, s:i, s:f, s:f, s:o}", "key", key, "help", help, "default", dflt, "type", (int)o.type,
+                  "min", has_range ? o.min : 0.0, "max", has_range ? o.max : 0.0, "choices", choices);
+    collet_status appended = append(into, option, err);
+    return st == COLLET_OK ? appended : st;
 }
 
 // The module's names into *answer, whatever they are, so that a bad module is listed under its name.
@@ -75,19 +87,19 @@ static collet_status add_names(json_t *answer, const collet_module *m, collet_er
     char summary[COLLET_RECORD_TEXT_MAX], iface[COLLET_RECORD_TEXT_MAX];
     collet_status st = collet_record_id(id, m->id, "module id", err);
     if (st == COLLET_OK)
-        json_object_set_new(answer, "id", json_string(id));
+        st = set(answer, "id", json_string(id), err);
     if (st == COLLET_OK)
         st = collet_record_text(iface, m->iface, "iface", err);
     if (st == COLLET_OK)
-        json_object_set_new(answer, "iface", json_string(iface));
+        st = set(answer, "iface", json_string(iface), err);
     if (st == COLLET_OK)
         st = collet_record_id(domain, m->domain, "domain", err);
     if (st == COLLET_OK)
-        json_object_set_new(answer, "domain", json_string(domain));
+        st = set(answer, "domain", json_string(domain), err);
     if (st == COLLET_OK)
         st = collet_record_text(summary, m->summary, "summary", err);
     if (st == COLLET_OK)
-        json_object_set_new(answer, "summary", json_string(summary));
+        st = set(answer, "summary", json_string(summary), err);
     return st;
 }
 
@@ -111,9 +123,11 @@ static collet_status add_module_body(json_t *answer, const collet_module *m, col
     const collet_iface_rules *rules = collet_iface_rules_find(iface);
     if (!rules)
         return collet_fail(err, COLLET_E_UNSUPPORTED, "this core does not know interface '%s': update the core", iface);
-    json_object_set_new(answer, "tier", json_integer(m->tier));
-    json_object_set_new(answer, "score", json_integer(m->score));
-    st = check_vt(m, rules, err);
+    st = set(answer, "tier", json_integer(m->tier), err);
+    if (st == COLLET_OK)
+        st = set(answer, "score", json_integer(m->score), err);
+    if (st == COLLET_OK)
+        st = check_vt(m, rules, err);
     if (st == COLLET_OK && rules->has_ops) {
         st = walk(json_object_get(answer, "ops"), m->ops, "the list of ops", add_op, err);
         if (st == COLLET_OK && json_array_size(json_object_get(answer, "ops")) == 0)
@@ -124,40 +138,25 @@ static collet_status add_module_body(json_t *answer, const collet_module *m, col
     return st;
 }
 
-static void set_verdict(json_t *answer, collet_verdict verdict, const char *why)
+static collet_status set_verdict(json_t *answer, collet_verdict verdict, const char *why, collet_error *err)
 {
-    json_object_set_new(answer, "verdict", json_string(collet_verdict_name(verdict)));
-    json_object_set_new(answer, "why", json_string(why));
+    collet_status st = set(answer, "why", json_string(why), err);
+    return st == COLLET_OK ? set(answer, "verdict", json_string(collet_verdict_name(verdict)), err) : st;
 }
 
-static void probe(json_t *answer, const collet_module *m, const collet_describe_opts *opts)
+static collet_status probe(json_t *answer, const collet_module *m, const collet_describe_opts *opts, collet_error *err)
 {
     collet_probe found = { .size = sizeof found, .verdict = COLLET_PROBE_OK };
     if (opts->phase)
         opts->phase(opts->ctx, "probe", json_string_value(json_object_get(answer, "id")));
     m->probe(opts->host, &found);
     if (found.verdict == COLLET_PROBE_OK)
-        return;
+        return COLLET_OK;
     char why[4 * sizeof found.why];
     collet_escape(why, sizeof why, found.why, strnlen(found.why, sizeof found.why));
-    set_verdict(answer, found.verdict == COLLET_PROBE_UNAVAILABLE ? COLLET_VERDICT_UNAVAILABLE : COLLET_VERDICT_BROKEN,
-                why[0] ? why : "its probe gave no reason");
-}
-
-static json_t *describe_module(const collet_plugin *record, uint32_t i, const collet_describe_opts *opts)
-{
-    json_t *answer = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:[], s:[]}", "id", "", "iface", "", "domain",
-                               "", "summary", "", "tier", 0, "score", 0, "verdict", "ok", "why", "", "ops", "options");
-    collet_error err = COLLET_ERROR_INIT;
-    collet_module m;
-    collet_status st = collet_record_module(&m, record, i, &err);
-    if (answer && st == COLLET_OK)
-        st = add_module_body(answer, &m, &err);
-    if (answer && st != COLLET_OK)
-        set_verdict(answer, st == COLLET_E_UNSUPPORTED ? COLLET_VERDICT_UNAVAILABLE : COLLET_VERDICT_BROKEN, err.msg);
-    else if (answer && m.probe)
-        probe(answer, &m, opts);
-    return answer;
+    return set_verdict(answer,
+                       found.verdict == COLLET_PROBE_UNAVAILABLE ? COLLET_VERDICT_UNAVAILABLE : COLLET_VERDICT_BROKEN,
+                       why[0] ? why : "its probe gave no reason", err);
 }
 
 static bool listed(const json_t *modules, const char *id)
@@ -168,6 +167,42 @@ static bool listed(const json_t *modules, const char *id)
     return false;
 }
 
+// Adds module i to `modules`, whatever is wrong with it. Errors: NOMEM.
+static collet_status add_module(json_t *modules, const collet_plugin *record, uint32_t i,
+                                const collet_describe_opts *opts, collet_error *err)
+{
+    json_t *answer = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:[], s:[]}", "id", "", "iface", "", "domain",
+                               "", "summary", "", "tier", 0, "score", 0, "verdict", "ok", "why", "", "ops", "options");
+    collet_error why = COLLET_ERROR_INIT;
+    collet_module m;
+    collet_status st = collet_record_module(&m, record, i, &why);
+    if (st == COLLET_OK && answer)
+        st = add_module_body(answer, &m, &why);
+    if (st == COLLET_OK && answer && listed(modules, json_string_value(json_object_get(answer, "id"))))
+        st = collet_fail(&why, COLLET_E_ABI, "an earlier module of this plugin has the same id: rename one");
+    if (!answer || st == COLLET_E_NOMEM)
+        st = no_memory(err);
+    else if (st == COLLET_OK)
+        st = m.probe ? probe(answer, &m, opts, err) : COLLET_OK;
+    else
+        st = set_verdict(answer, st == COLLET_E_UNSUPPORTED ? COLLET_VERDICT_UNAVAILABLE : COLLET_VERDICT_BROKEN,
+                         why.msg, err);
+    if (st == COLLET_OK)
+        return append(modules, answer, err);
+    json_decref(answer);
+    return st;
+}
+
+static collet_status add_plugin_names(json_t *answer, const collet_record_names *n, collet_error *err)
+{
+    json_t *names =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:[ii]}", "id", n->id, "version", n->version, "vendor", n->vendor,
+                  "license", n->license, "build", n->build, "abi", (int)n->abi_major, (int)n->abi_minor);
+    collet_status st = names && json_object_update(answer, names) == 0 ? COLLET_OK : no_memory(err);
+    json_decref(names);
+    return st;
+}
+
 json_t *collet_describe(const collet_plugin *record, const collet_describe_opts *opts)
 {
     collet_plugin p;
@@ -175,31 +210,16 @@ json_t *collet_describe(const collet_plugin *record, const collet_describe_opts 
     collet_error err = COLLET_ERROR_INIT;
     if (opts->phase)
         opts->phase(opts->ctx, "describe", "");
-    collet_status st = collet_record_read(&p, &names, record, &err);
-    json_t *answer = collet_answer_refusal(st == COLLET_OK ? COLLET_VERDICT_OK : COLLET_VERDICT_REJECTED,
-                                           st == COLLET_OK ? "" : "describe", "%s", st == COLLET_OK ? "" : err.msg);
-    if (!answer)
-        return NULL;
-    json_object_set_new(answer, "id", json_string(names.id));
-    json_object_set_new(answer, "version", json_string(names.version));
-    json_object_set_new(answer, "vendor", json_string(names.vendor));
-    json_object_set_new(answer, "license", json_string(names.license));
-    json_object_set_new(answer, "build", json_string(names.build));
-    json_object_set_new(answer, "abi", json_pack("[ii]", (int)names.abi_major, (int)names.abi_minor));
-    json_t *modules = json_object_get(answer, "modules");
-    for (uint32_t i = 0; st == COLLET_OK && i < p.n_modules; i++) {
-        json_t *m = describe_module(&p, i, opts);
-        const char *id = json_string_value(json_object_get(m, "id"));
-        if (id && id[0] && listed(modules, id))
-            set_verdict(m, COLLET_VERDICT_BROKEN, "an earlier module of this plugin has the same id: rename one");
-        json_array_append_new(modules, m);
-    }
-    // A member is missing when memory ran out on the way.
-    if (!collet_answer_valid(answer) || json_array_size(modules) != (st == COLLET_OK ? p.n_modules : 0)) {
-        json_decref(answer);
-        return NULL;
-    }
-    return answer;
+    bool sound = collet_record_read(&p, &names, record, &err) == COLLET_OK;
+    json_t *answer = sound ? collet_answer_refusal(COLLET_VERDICT_OK, "", "%s", "")
+                           : collet_answer_refusal(COLLET_VERDICT_REJECTED, "describe", "%s", err.msg);
+    collet_status st = answer ? add_plugin_names(answer, &names, &err) : COLLET_E_NOMEM;
+    for (uint32_t i = 0; st == COLLET_OK && sound && i < p.n_modules; i++)
+        st = add_module(json_object_get(answer, "modules"), &p, i, opts, &err);
+    if (st == COLLET_OK)
+        return answer;
+    json_decref(answer);
+    return NULL;
 }
 
 // The module's name and interface must be what the scanner saw.

@@ -204,33 +204,52 @@ static collet_status scan_files(survey *s, collet_error *err)
 
 // ---- settle ----
 
-static void replace_answer(collet_entry *e, json_t *answer)
+// Puts a new verdict over what is known of the plugin. NULL, no memory for it, is an error.
+static collet_status replace_answer(collet_entry *e, json_t *answer, collet_error *err)
 {
-    if (!answer)
-        return; // no memory: the plain answer stays
-    json_object_set(answer, "id", json_object_get(e->answer, "id"));
-    json_object_set(answer, "version", json_object_get(e->answer, "version"));
-    json_object_set(answer, "abi", json_object_get(e->answer, "abi"));
+    if (!answer || json_object_set(answer, "id", json_object_get(e->answer, "id")) != 0 ||
+        json_object_set(answer, "version", json_object_get(e->answer, "version")) != 0 ||
+        json_object_set(answer, "abi", json_object_get(e->answer, "abi")) != 0) {
+        json_decref(answer);
+        return collet_fail(err, COLLET_E_NOMEM, "no memory for the verdict on %s", e->path);
+    }
     json_decref(e->answer);
     e->answer = answer;
     collet_answer_plugin(&e->info, e->answer);
+    return COLLET_OK;
+}
+
+// The sound plugin of the same id that comes before this one, or NULL.
+static const collet_entry *find_namesake(const collet_registry *r, const collet_entry *e)
+{
+    if (e->info.verdict != COLLET_VERDICT_OK)
+        return NULL;
+    for (const collet_entry *o = r->entries; o < e; o++)
+        if (o->info.verdict == COLLET_VERDICT_OK && strcmp(o->info.id, e->info.id) == 0)
+            return o;
+    return NULL;
 }
 
 // The first plugin of an id wins.
-static void settle_plugins(collet_registry *r)
+static collet_status settle_plugins(collet_registry *r, collet_error *err)
 {
-    for (size_t i = 0; i < r->n_entries; i++) {
+    collet_status st = COLLET_OK;
+    for (size_t i = 0; st == COLLET_OK && i < r->n_entries; i++) {
         collet_entry *e = &r->entries[i];
         e->info.path = e->path;
         collet_answer_plugin(&e->info, e->answer);
+        const collet_entry *namesake = find_namesake(r, e);
         if (e->info.verdict == COLLET_VERDICT_IGNORED && e->pin) // quiet in a folder, loud when it was named
-            replace_answer(e, collet_answer_refusal(COLLET_VERDICT_REJECTED, e->info.phase, "%s", e->info.why));
-        for (size_t k = 0; k < i && e->info.verdict == COLLET_VERDICT_OK; k++)
-            if (r->entries[k].info.verdict == COLLET_VERDICT_OK && strcmp(r->entries[k].info.id, e->info.id) == 0)
-                replace_answer(e, collet_answer_refusal(COLLET_VERDICT_SHADOWED, "",
-                                                        "plugin '%s' %s comes first, from %s: remove one of them",
-                                                        e->info.id, r->entries[k].info.version, r->entries[k].path));
+            st = replace_answer(e, collet_answer_refusal(COLLET_VERDICT_REJECTED, e->info.phase, "%s", e->info.why),
+                                err);
+        else if (namesake)
+            st = replace_answer(e,
+                                collet_answer_refusal(COLLET_VERDICT_SHADOWED, "",
+                                                      "plugin '%s' %s comes first, from %s: remove one of them",
+                                                      e->info.id, namesake->info.version, namesake->path),
+                                err);
     }
+    return st;
 }
 
 // Tells both owners of a module id; the id alone then names neither (collet_registry_find).
@@ -316,8 +335,9 @@ static collet_status fill(survey *s, collet_error *err)
     if (st != COLLET_OK)
         return st;
     collet_cache_save(s->cache);
-    settle_plugins(s->r);
-    st = list_modules(s->r, err);
+    st = settle_plugins(s->r, err);
+    if (st == COLLET_OK)
+        st = list_modules(s->r, err);
     if (st != COLLET_OK)
         return st;
     for (size_t i = 0; i < s->r->n_entries; i++)

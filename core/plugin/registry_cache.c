@@ -169,7 +169,8 @@ static bool lasting(json_t *answer)
     collet_plugin_info plugin = { 0 };
     collet_answer_plugin(&plugin, answer);
     if (plugin.verdict == COLLET_VERDICT_UNAVAILABLE ||
-        (plugin.verdict == COLLET_VERDICT_REJECTED && strcmp(phase, "dlopen") == 0)) // a library may come or change
+        (plugin.verdict == COLLET_VERDICT_REJECTED && strcmp(phase, "dlopen") == 0) || // a library may come or change
+        (plugin.verdict == COLLET_VERDICT_BROKEN && strcmp(phase, "scan") == 0)) // nor is it known who is at fault
         return false;
     const json_t *modules = json_object_get(answer, "modules");
     for (size_t i = 0; i < json_array_size(modules); i++) {

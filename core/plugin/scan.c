@@ -35,6 +35,7 @@ typedef struct child {
     int64_t deadline_ns;
     char phase[128];       // the last one told: "probe acme.matmul"
     collet_text frames;    // bytes of unfinished frames
+    bool no_memory;        // for them or for the answer: no fault of the plugin
     char tail[TAIL_BYTES]; // ring: byte i of stderr is at i % TAIL_BYTES
     uint64_t n_stderr;
 } child;
@@ -190,8 +191,10 @@ static json_t *take_frames(child *c)
         if (head.kind == COLLET_SCAN_PHASE) {
             collet_escape(c->phase, sizeof c->phase, payload, head.n_bytes);
         } else {
-            answer = json_loadb(payload, head.n_bytes, JSON_REJECT_DUPLICATES, NULL);
-            if (!answer || !collet_answer_valid(answer)) {
+            json_error_t why;
+            answer = json_loadb(payload, head.n_bytes, JSON_REJECT_DUPLICATES, &why);
+            c->no_memory = !answer && json_error_code(&why) == json_error_out_of_memory;
+            if (!c->no_memory && !collet_answer_valid(answer)) {
                 json_decref(answer);
                 return garbage();
             }
@@ -280,8 +283,8 @@ static void look(child *c, const collet_scan_opts *opts)
     drain_stderr(c);
     drain_answer(c);
     json_t *answer = take_frames(c);
-    if (answer)
-        finish(c, answer);
+    if (answer || c->no_memory || c->frames.failed)
+        finish(c, answer); // NULL: collet_scan_run() reports NOMEM
     else if (ended)
         finish(c, judge(c, false, &end, opts->timeout_ms));
     else if (now_ns() >= c->deadline_ns)
