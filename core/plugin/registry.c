@@ -252,19 +252,28 @@ static collet_status settle_plugins(collet_registry *r, collet_error *err)
     return st;
 }
 
-// Tells both owners of a module id; the id alone then names neither (collet_registry_find).
-static void tell_twins(collet_registry *r)
+static char *make_full_name(const collet_registry *r, const collet_module_info *m)
+{
+    collet_text t = { 0 };
+    collet_text_printf(&t, "%s:%s", r->entries[m->plugin].info.id, m->id);
+    return t.failed ? NULL : t.data;
+}
+
+// An id that two plugins have names neither: collet_registry_find() wants the full name then.
+static collet_status name_twins(collet_registry *r, collet_error *err)
 {
     for (size_t i = 0; i < r->n_modules; i++)
         for (size_t k = 0; k < i; k++) {
             const collet_module_info *a = &r->modules[k], *b = &r->modules[i];
-            if (a->plugin != b->plugin && a->id[0] && strcmp(a->id, b->id) == 0)
-                collet_log_line(r->log, 1, NULL,
-                                "module '%s' is in plugin '%s' (%s) and in '%s' (%s): name it '%s:%s' or '%s:%s'",
-                                a->id, r->entries[a->plugin].info.id, r->entries[a->plugin].path,
-                                r->entries[b->plugin].info.id, r->entries[b->plugin].path,
-                                r->entries[a->plugin].info.id, a->id, r->entries[b->plugin].info.id, a->id);
+            if (a->plugin == b->plugin || !a->id[0] || strcmp(a->id, b->id) != 0)
+                continue;
+            if ((!r->full_names[k] && !(r->full_names[k] = make_full_name(r, a))) ||
+                (!r->full_names[i] && !(r->full_names[i] = make_full_name(r, b))))
+                return collet_fail(err, COLLET_E_NOMEM, "no memory for the list of modules");
+            collet_log_line(r->log, 1, NULL, "module '%s' is in %s and in %s: name it '%s' or '%s'", a->id,
+                            r->entries[a->plugin].path, r->entries[b->plugin].path, r->full_names[k], r->full_names[i]);
         }
+    return COLLET_OK;
 }
 
 static collet_status list_modules(collet_registry *r, collet_error *err)
@@ -273,7 +282,8 @@ static collet_status list_modules(collet_registry *r, collet_error *err)
         r->n_modules += r->entries[i].info.n_modules;
     r->modules = calloc(r->n_modules + 1, sizeof *r->modules);
     r->opened = calloc(r->n_modules + 1, sizeof *r->opened);
-    if (!r->modules || !r->opened)
+    r->full_names = calloc(r->n_modules + 1, sizeof *r->full_names);
+    if (!r->modules || !r->opened || !r->full_names)
         return collet_fail(err, COLLET_E_NOMEM, "no memory for the list of modules");
     collet_status st = COLLET_OK;
     size_t at = 0;
@@ -282,7 +292,7 @@ static collet_status list_modules(collet_registry *r, collet_error *err)
         st = collet_answer_modules(r->modules + at, e->info.n_modules, (uint32_t)i, e->answer, err);
         at += e->info.n_modules;
     }
-    return st;
+    return st == COLLET_OK ? name_twins(r, err) : st;
 }
 
 static void log_plugin(const collet_registry *r, const collet_entry *e)
@@ -342,7 +352,6 @@ static collet_status fill(survey *s, collet_error *err)
         return st;
     for (size_t i = 0; i < s->r->n_entries; i++)
         log_plugin(s->r, &s->r->entries[i]);
-    tell_twins(s->r);
     return check_pins(s->r, s->opts, err);
 }
 
@@ -378,7 +387,10 @@ void collet_registry_destroy(collet_registry *r)
     }
     if (r->modules)
         collet_answer_modules_free(r->modules, (uint32_t)r->n_modules);
+    for (size_t i = 0; r->full_names && i < r->n_modules; i++)
+        free(r->full_names[i]);
     free(r->modules);
+    free(r->full_names);
     free(r->opened);
     free(r->entries);
     free(r);
@@ -417,8 +429,12 @@ static bool names_module(const collet_registry *r, const collet_module_info *m, 
     return strlen(plugin) == n && memcmp(plugin, id, n) == 0 && strcmp(m->id, colon + 1) == 0;
 }
 
+// What may have been meant: the full name when the id is ambiguous, else the most similar id, or NULL.
 static const char *nearest_module(const collet_registry *r, const char *id)
 {
+    for (size_t i = 0; i < r->n_modules; i++)
+        if (r->full_names[i] && strcmp(r->modules[i].id, id) == 0)
+            return r->full_names[i];
     const char **ids = calloc(r->n_modules + 1, sizeof *ids);
     if (!ids)
         return NULL;
@@ -433,26 +449,21 @@ static const char *nearest_module(const collet_registry *r, const char *id)
 collet_status collet_registry_resolve(const collet_registry *r, const char *id, const collet_module_info **out,
                                       collet_error *err)
 {
-    const collet_module_info *found = NULL;
-    for (size_t i = 0; i < r->n_modules; i++) {
-        const collet_module_info *m = &r->modules[i];
-        if (!names_module(r, m, id))
-            continue;
-        if (found && found->plugin != m->plugin)
-            return collet_fail(err, COLLET_E_INVALID,
-                               "module '%s' is in plugins '%s' and '%s': write '%s:%s' or '%s:%s'", id,
-                               r->entries[found->plugin].info.id, r->entries[m->plugin].info.id,
-                               r->entries[found->plugin].info.id, id, r->entries[m->plugin].info.id, id);
-        if (!found)
-            found = m;
+    size_t at[2], n = 0;
+    for (size_t i = 0; n < 2 && i < r->n_modules; i++)
+        if (names_module(r, &r->modules[i], id) &&
+            (n == 0 || (r->full_names[i] && r->modules[i].plugin != r->modules[at[0]].plugin)))
+            at[n++] = i;
+    if (n == 1) {
+        *out = &r->modules[at[0]];
+        return COLLET_OK;
     }
-    if (!found) {
-        const char *nearest = nearest_module(r, id);
-        return collet_fail(err, COLLET_E_NOT_FOUND, "no module is called '%s'%s%s%s", id,
-                           nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
-    }
-    *out = found;
-    return COLLET_OK;
+    if (n == 2)
+        return collet_fail(err, COLLET_E_INVALID, "two plugins have a module '%s': write '%s' or '%s'", id,
+                           r->full_names[at[0]], r->full_names[at[1]]);
+    const char *nearest = nearest_module(r, id);
+    return collet_fail(err, COLLET_E_NOT_FOUND, "no module is called '%s'%s%s%s", id, nearest ? "; did you mean '" : "",
+                       nearest ? nearest : "", nearest ? "'?" : "");
 }
 
 const collet_module_info *collet_registry_find(const collet_registry *r, const char *id, const char **nearest)

@@ -83,8 +83,8 @@ const collet_plugin_info *collet_registry_plugin(const collet_registry *r, size_
 size_t collet_registry_n_modules(const collet_registry *r);
 const collet_module_info *collet_registry_module(const collet_registry *r, size_t i);
 
-// By id, or "plugin:module" where two plugins have the same. NULL when unknown; *nearest (may be NULL) is then the
-// nearest known id or NULL.
+// By id, or "plugin:module" where two plugins have the same. NULL when unknown or ambiguous; *nearest (may be NULL) is
+// then the nearest known id, the full name of one of the two, or NULL.
 const collet_module_info *collet_registry_find(const collet_registry *r, const char *id, const char **nearest);
 
 // The same with a reason: NOT_FOUND (with the nearest id), INVALID (two plugins have it: name it "plugin:module").

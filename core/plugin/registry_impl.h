@@ -28,6 +28,7 @@ struct collet_registry {
     size_t n_entries;
     collet_module_info *modules;
     size_t n_modules;
+    char **full_names;                 // "plugin:module" of each module whose id alone is ambiguous, else NULL
     const collet_module_info **opened; // room for n_modules
     size_t n_opened;
 };

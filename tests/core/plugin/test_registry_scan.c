@@ -266,14 +266,18 @@ static void test_registry_scan__module_of_two_plugins_needs_the_plugin_named(voi
 {
     helper *h = *state;
     const collet_module_info *m = NULL;
+    const char *nearest = NULL;
     helper_search(h, helper_bad("good"));
     helper_search(h, helper_bad("same_module"));
     assert_int_equal(helper_create(h), COLLET_OK);
     assert_int_equal(collet_registry_n_modules(h->r), 2);
     assert_null(collet_registry_find(h->r, "good.matmul", NULL));
     assert_int_equal(collet_registry_resolve(h->r, "good.matmul", &m, &h->err), COLLET_E_INVALID);
-    assert_holds(h->err.msg, "is in plugins 'good' and 'other': write 'good:good.matmul' or 'other:good.matmul'");
+    assert_string_equal(h->err.msg, "two plugins have a module 'good.matmul': write 'good:good.matmul' or "
+                                    "'other:good.matmul'");
     assert_holds(h->lines.data, "name it 'good:good.matmul' or 'other:good.matmul'");
+    assert_null(collet_registry_find(h->r, "good.matmul", &nearest));
+    assert_string_equal(nearest, "good:good.matmul");
     assert_ptr_equal(collet_registry_find(h->r, "good:good.matmul", NULL), collet_registry_module(h->r, 0));
     assert_ptr_equal(collet_registry_find(h->r, "other:good.matmul", NULL), collet_registry_module(h->r, 1));
 }
