@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // plugins/cpu/plugin.c - libcollet_cpu.so: tuned kernels for x86-64 with AVX2 or AVX-512.
 #include "plugins/cpu/attention/attention.h"
+#include "plugins/cpu/matmul/matmul.h"
 #include "plugins/cpu/ops/ops.h"
 
 static const collet_module *const modules[] = {
+    &collet_cpu_matmul_avx2,
+    &collet_cpu_matmul_avx512,
     &collet_cpu_attention_flash,
     &collet_cpu_ops_avx2,
     &collet_cpu_ops_avx512,

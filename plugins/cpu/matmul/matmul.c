@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/matmul/matmul.c - cpu.matmul.avx2 and cpu.matmul.avx512: choosing, packing, quantizing, splitting work.
+//
+// Decode streams every packed byte once: workers take contiguous panels, so each reads one sequential stream. Prefill
+// walks the panels for a block of tokens at a time, whose activations stay in the second-level cache meanwhile.
+#include "plugins/cpu/matmul/matmul.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "plugins/common/formats.h"
+#include "plugins/cpu/refuse.h"
+
+#define TOKEN_BLOCK_BYTES (128u << 10) // of quantized activations that one walk over the panels uses
+
+const collet_cpu_matmul_kernel collet_cpu_matmul_kernels[] = {
+#define KERNEL(f, i, function) { .format = #f, .isa = COLLET_ISA_##i, .name = #function, .run = function },
+#include "plugins/cpu/matmul/matmul_kernels.inc"
+#undef KERNEL
+};
+const size_t collet_cpu_n_matmul_kernels = COLLET_COUNT(collet_cpu_matmul_kernels);
+
+const collet_cpu_matmul_kernel *collet_cpu_matmul_choose(const char *format, uint32_t isa_mask)
+{
+    const collet_cpu_matmul_kernel *best = NULL;
+    for (size_t i = 0; i < collet_cpu_n_matmul_kernels; i++)
+        if (strcmp(collet_cpu_matmul_kernels[i].format, format) == 0 && (collet_cpu_matmul_kernels[i].isa & isa_mask))
+            best = &collet_cpu_matmul_kernels[i]; // the last usable line wins
+    return best;
+}
+
+typedef struct matmul_mod {
+    const collet_host *host;
+    uint32_t isa; // the level this module is of, and those below
+    bool offered; // by the host
+    uint32_t f32, cpu;
+} matmul_mod;
+
+typedef struct matmul {
+    const matmul_mod *mod;
+    const collet_cpu_matmul_kernel *kernel;
+    const collet_cpu_packing *packing; // NULL: canonical rows
+    uint64_t panel_bytes;
+    uint32_t n_in, n_out, n_panels;
+} matmul;
+
+// One call, shared by its workers.
+typedef struct job {
+    const matmul *op;
+    collet_cpu_matmul_args args;
+    uint32_t n_tokens, n_tasks, token_block;
+    uint8_t *act;
+} job;
+
+// ---- life cycle ----
+
+static collet_status open_level(const collet_host *host, uint32_t level, void **mod, collet_error *err)
+{
+    const collet_host_cpu *cpu = host->get(host->self, COLLET_HOST_CPU_ID);
+    matmul_mod *m = host->alloc(host->self, sizeof *m, 16);
+    if (!m)
+        return host->fail(err, COLLET_E_NOMEM, 0, "no memory for a matmul module");
+    *m = (matmul_mod){ .host = host,
+                       .isa = level | (level - 1),
+                       .offered = cpu && (cpu->isa_mask & level),
+                       .f32 = host->intern(host->self, "f32"),
+                       .cpu = host->intern(host->self, "cpu") };
+    *mod = m;
+    return COLLET_OK;
+}
+
+static collet_status open_avx2(const collet_host *host, const collet_value *values, uint32_t n_values, void **mod,
+                               collet_error *err)
+{
+    (void)values;
+    (void)n_values;
+    return open_level(host, COLLET_ISA_AVX2, mod, err);
+}
+
+static collet_status open_avx512(const collet_host *host, const collet_value *values, uint32_t n_values, void **mod,
+                                 collet_error *err)
+{
+    (void)values;
+    (void)n_values;
+    return open_level(host, COLLET_ISA_AVX512, mod, err);
+}
+
+static void close_mod(void *mod)
+{
+    matmul_mod *m = mod;
+    m->host->free(m->host->self, m);
+}
+
+static bool activations_fit(const matmul_mod *m, const collet_tensor *t, const char *name, collet_op_caps *caps)
+{
+    if (t->format != m->f32 || t->layout != 0)
+        return collet_cpu_refuse(caps, "%s: f32 in the canonical layout only", name);
+    if (t->domain != m->cpu)
+        return collet_cpu_refuse(caps, "%s: not in the domain cpu", name);
+    if (t->n_dims != 2 || t->stride[1] != 4 || t->stride[0] < 4 * t->shape[1] || t->stride[0] % 4 != 0)
+        return collet_cpu_refuse(caps, "%s: (tokens, n) with contiguous rows only", name);
+    return true;
+}
+
+static bool weight_fits(const matmul_mod *m, const collet_op_desc *d, collet_op_caps *caps)
+{
+    const collet_tensor *w = d->in[1];
+    const char *format = m->host->name_of(m->host->self, w->format);
+    if (!format || !collet_cpu_matmul_choose(format, m->isa))
+        return collet_cpu_refuse(caps, "no kernel for weights in %s", format ? format : "an unknown format");
+    const collet_cpu_packing *packing = collet_cpu_packing_find(format);
+    if (w->n_dims != 2 || w->shape[0] < 1 || w->shape[1] < 1 || w->shape[0] > INT32_MAX || w->shape[1] > INT32_MAX)
+        return collet_cpu_refuse(caps, "weight: two dimensions from 1 to 2^31 only");
+    if (packing && w->shape[1] % packing->block_elems != 0)
+        return collet_cpu_refuse(caps, "rows of %lld: %s has blocks of %u", (long long)w->shape[1], format,
+                                 packing->block_elems);
+    if (w->shape[1] != d->in[0]->shape[1] || w->shape[0] != d->out[0]->shape[1])
+        return collet_cpu_refuse(caps, "weight (%lld, %lld) for x of %lld and y of %lld", (long long)w->shape[0],
+                                 (long long)w->shape[1], (long long)d->in[0]->shape[1], (long long)d->out[0]->shape[1]);
+    caps->layout[1] = packing ? m->host->intern(m->host->self, packing->layout) : 0;
+    return true;
+}
+
+static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps *caps)
+{
+    const matmul_mod *m = mod;
+    bool fits;
+    if (!m->offered)
+        fits = collet_cpu_refuse(caps, "%s is not offered on this machine",
+                                 m->isa & COLLET_ISA_AVX512 ? "AVX-512" : "AVX2");
+    else if (d->n_in != 2 || d->n_out != 1 || !d->in[0] || !d->in[1] || !d->out[0])
+        fits = collet_cpu_refuse(caps, "%u inputs and %u outputs: a matmul has 2 and 1", d->n_in, d->n_out);
+    else
+        fits = activations_fit(m, d->in[0], "x", caps) && activations_fit(m, d->out[0], "y", caps) &&
+               weight_fits(m, d, caps);
+    caps->capture = COLLET_CAPTURE_NEVER; // the cpu domain records nothing
+    return fits ? COLLET_OK : COLLET_E_UNSUPPORTED;
+}
+
+static collet_status create(void *mod, const collet_op_desc *d, void **inst, collet_error *err)
+{
+    const matmul_mod *m = mod;
+    const collet_tensor *w = d->in[1];
+    const char *format = m->host->name_of(m->host->self, w->format);
+    matmul *op = m->host->alloc(m->host->self, sizeof *op, 16);
+    if (!op)
+        return m->host->fail(err, COLLET_E_NOMEM, 0, "no memory for a matmul");
+    *op = (matmul){ .mod = m,
+                    .kernel = collet_cpu_matmul_choose(format, m->isa),
+                    .packing = collet_cpu_packing_find(format),
+                    .n_in = (uint32_t)w->shape[1],
+                    .n_out = (uint32_t)w->shape[0],
+                    .n_panels = (uint32_t)((w->shape[0] + R8_ROWS - 1) / R8_ROWS) };
+    op->panel_bytes = op->packing ? (uint64_t)op->n_in / op->packing->record_elems * op->packing->record_bytes
+                                  : (uint64_t)w->stride[0];
+    *inst = op;
+    return COLLET_OK;
+}
+
+static collet_status prepare(void *inst, const collet_op_desc *bucket, uint64_t *ws_bytes, uint64_t *plan_bytes,
+                             collet_error *err)
+{
+    (void)err;
+    const matmul *op = inst;
+    *ws_bytes = op->packing ? (uint64_t)bucket->in[0]->shape[0] * collet_cpu_act_bytes(op->n_in) : 0;
+    *plan_bytes = 0;
+    return COLLET_OK;
+}
+
+static void destroy(void *inst)
+{
+    matmul *op = inst;
+    if (op)
+        op->mod->host->free(op->mod->host->self, op);
+}
+
+// ---- packing ----
+
+static collet_status pack_size(void *mod, const collet_tensor *w, uint32_t layout, uint64_t *n_bytes,
+                               uint32_t *row_group, collet_error *err)
+{
+    const matmul_mod *m = mod;
+    const char *format = m->host->name_of(m->host->self, w->format);
+    const collet_cpu_packing *p = format ? collet_cpu_packing_find(format) : NULL;
+    if (!p || layout != m->host->intern(m->host->self, p->layout))
+        return m->host->fail(err, COLLET_E_UNSUPPORTED, 0, "no such packed layout");
+    const uint64_t n_panels = ((uint64_t)w->shape[0] + R8_ROWS - 1) / R8_ROWS;
+    *n_bytes = n_panels * ((uint64_t)w->shape[1] / p->record_elems) * p->record_bytes;
+    *row_group = R8_ROWS;
+    return COLLET_OK;
+}
+
+static collet_status pack(void *mod, const collet_tensor *w, const collet_tensor *packed, uint32_t row_begin,
+                          uint32_t row_end, collet_error *err)
+{
+    (void)err;
+    const matmul_mod *m = mod;
+    const collet_cpu_packing *p = collet_cpu_packing_find(m->host->name_of(m->host->self, w->format));
+    const uint64_t n_blocks = (uint64_t)w->shape[1] / p->block_elems, row_bytes = n_blocks * p->block_bytes;
+    for (uint32_t row = row_begin; row < row_end; row += R8_ROWS) {
+        uint8_t *record = (uint8_t *)packed->data + row / R8_ROWS * n_blocks * p->record_bytes;
+        for (uint64_t b = 0; b < n_blocks; b++, record += p->record_bytes) {
+            const uint8_t *rows[R8_ROWS] = { 0 };
+            for (uint32_t r = 0; r < R8_ROWS && row + r < row_end; r++)
+                rows[r] = (const uint8_t *)w->data + (row + r) * row_bytes + b * p->block_bytes;
+            p->pack(record, rows);
+        }
+    }
+    return COLLET_OK;
+}
+
+// ---- running ----
+
+static void quantize_task(void *ctx, uint32_t task, uint32_t worker)
+{
+    (void)worker;
+    const job *j = ctx;
+    const uint32_t begin = (uint32_t)((uint64_t)j->n_tokens * task / j->n_tasks);
+    const uint32_t end = (uint32_t)((uint64_t)j->n_tokens * (task + 1) / j->n_tasks);
+    for (uint32_t t = begin; t < end; t++)
+        collet_cpu_quantize_act_avx2(j->act + t * j->args.act_bytes, j->args.x + t * j->args.x_stride, j->args.n_in);
+}
+
+static void run_task(void *ctx, uint32_t task, uint32_t worker)
+{
+    (void)worker;
+    const job *j = ctx;
+    const uint32_t begin = (uint32_t)((uint64_t)j->op->n_panels * task / j->n_tasks);
+    const uint32_t end = (uint32_t)((uint64_t)j->op->n_panels * (task + 1) / j->n_tasks);
+    for (uint32_t t = 0; t < j->n_tokens && begin < end; t += j->token_block) {
+        const uint32_t left = j->n_tokens - t;
+        j->op->kernel->run(&j->args, begin, end, t, t + (left < j->token_block ? left : j->token_block));
+    }
+}
+
+static collet_status run(void *inst, const collet_frame *f)
+{
+    const matmul *op = inst;
+    const collet_host *host = op->mod->host;
+    const collet_tensor *x = f->in[0], *y = f->out[0];
+    const uint64_t act_bytes = collet_cpu_act_bytes(op->n_in);
+    job j = { .op = op,
+              .args = { .w = f->in[1]->data,
+                        .panel_bytes = op->panel_bytes,
+                        .n_in = op->n_in,
+                        .n_out = op->n_out,
+                        .act = f->ws,
+                        .act_bytes = act_bytes,
+                        .x = x->data,
+                        .x_stride = (uint64_t)x->stride[0] / sizeof(float),
+                        .y_stride = (uint64_t)y->stride[0] / sizeof(float),
+                        .y = y->data },
+              .n_tokens = (uint32_t)x->shape[0],
+              .n_tasks = host->workers(host->self),
+              .act = f->ws };
+    j.token_block = act_bytes < TOKEN_BLOCK_BYTES / 4 ? (uint32_t)(TOKEN_BLOCK_BYTES / act_bytes) & ~3u : 4;
+    // A few tokens are quantized faster here than a second parallel region would cost.
+    if (op->packing && j.n_tokens <= 4) {
+        j.n_tasks = 1;
+        quantize_task(&j, 0, 0);
+        j.n_tasks = host->workers(host->self);
+    } else if (op->packing) {
+        host->parallel(host->self, j.n_tasks, quantize_task, &j);
+    }
+    host->parallel(host->self, j.n_tasks, run_task, &j);
+    return COLLET_OK;
+}
+
+static const collet_op_vt vt = {
+    .size = sizeof vt,
+    .supports = supports,
+    .create = create,
+    .prepare = prepare,
+    .plan = NULL,
+    .run = run,
+    .pack_size = pack_size,
+    .pack = pack,
+    .destroy = destroy,
+};
+
+static const char *const ops[] = { COLLET_OP_MATMUL, NULL };
+
+#define MODULE(level, module_score, text)             \
+    const collet_module collet_cpu_matmul_##level = { \
+        .size = sizeof(collet_module),                \
+        .tier = COLLET_TIER_TUNED,                    \
+        .score = module_score,                        \
+        .id = "cpu.matmul." #level,                   \
+        .iface = COLLET_MATMUL_IFACE,                 \
+        .domain = "cpu",                              \
+        .summary = text,                              \
+        .vt = &vt,                                    \
+        .ops = ops,                                   \
+        .open = open_##level,                         \
+        .close = close_mod,                           \
+    };
+MODULE(avx2, 200, "panels of eight rows, 8-bit activations, AVX2")
+MODULE(avx512, 300, "panels of eight rows, 8-bit activations, AVX-512 VNNI")
+#undef MODULE

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/matmul/matmul.h - what every matmul kernel of this plugin promises, and the table they stand in.
+//
+// Block formats are packed into panels of eight rows ("<format>.r8"): a vector register holds eight rows by four
+// consecutive columns, so that a broadcast of four activations meets all eight rows and no sum ever crosses lanes. The
+// bits stay packed: a panel of a 32-element format has the size of its eight rows. Layout of a record: matmul_pack.c.
+//
+// Activations are quantized once per call to 8 bits with an f32 scale per 32 (docs/NUMERICS.md): q in [-127, 127].
+#ifndef COLLET_PLUGINS_CPU_MATMUL_MATMUL_H
+#define COLLET_PLUGINS_CPU_MATMUL_MATMUL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collet/plugin/matmul.h"
+
+#define R8_ROWS 8
+
+extern const collet_module collet_cpu_matmul_avx2, collet_cpu_matmul_avx512;
+
+// One token's activations: q (n_in) int8, then d (n_in / 32) f32, then s (n_in / 16) f32: d times the sum of 16 q.
+// A block with NaN or infinity has d = NaN, which reaches every y of the row.
+static inline uint64_t collet_cpu_act_bytes(uint32_t n_in)
+{
+    return n_in + n_in / 32 * sizeof(float) + n_in / 16 * sizeof(float);
+}
+void collet_cpu_quantize_act_avx2(uint8_t *act, const float *x, uint32_t n_in);
+
+// y[t][o] for rows of panels [panel_begin, panel_end) and tokens [token_begin, token_end).
+// Memory:  w is 64-byte aligned; y overlaps nothing; reading ahead of w is by prefetch only
+// Threads: [worker] concurrent calls have disjoint panels or tokens
+typedef struct collet_cpu_matmul_args {
+    const uint8_t *w;     // packed panels, or canonical rows for f32, f16, bf16
+    uint64_t panel_bytes; // of a panel; of a row for canonical weights
+    uint32_t n_in, n_out;
+    const uint8_t *act; // quantized tokens, act_bytes apart; NULL for canonical weights
+    uint64_t act_bytes;
+    const float *x;              // canonical weights read f32 activations
+    uint64_t x_stride, y_stride; // floats
+    float *y;
+} collet_cpu_matmul_args;
+typedef void collet_cpu_matmul_fn(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
+                                  uint32_t token_begin, uint32_t token_end);
+
+typedef struct collet_cpu_matmul_kernel {
+    const char *format;
+    uint32_t isa;
+    const char *name;
+    collet_cpu_matmul_fn *run;
+} collet_cpu_matmul_kernel;
+
+#define KERNEL(format, isa, function) collet_cpu_matmul_fn function;
+#include "plugins/cpu/matmul/matmul_kernels.inc"
+#undef KERNEL
+extern const collet_cpu_matmul_kernel collet_cpu_matmul_kernels[];
+extern const size_t collet_cpu_n_matmul_kernels;
+
+// The last line of the format that isa_mask can run; NULL: none.
+const collet_cpu_matmul_kernel *collet_cpu_matmul_choose(const char *format, uint32_t isa_mask);
+
+// How a format is packed: NULL for formats that are read as they are (f32, f16, bf16) and for unknown ones.
+typedef struct collet_cpu_packing {
+    const char *format, *layout;
+    uint32_t block_elems, block_bytes;   // canonical
+    uint32_t record_elems, record_bytes; // packed: columns and bytes of a record of eight rows
+    void (*pack)(uint8_t *record, const uint8_t *const rows[R8_ROWS]); // one block of each row; NULL rows are padding
+} collet_cpu_packing;
+const collet_cpu_packing *collet_cpu_packing_find(const char *format);
+
+#endif

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/matmul/matmul_pack.c - canonical blocks of eight rows into one record of a panel.
+//
+// Codes of 32 columns are eight groups of four; a vector of 32 bytes holds one group of eight rows, row by row:
+//   byte 4 r + i of group g = code of row r, column 4 g + i
+// 8 bits: the eight groups one after the other (256 bytes). 4 bits: vector j has group j in its low nibbles and group
+// j + 4 in its high ones (128 bytes). Fifth bits: one vector, bit g of a byte belongs to group g (32 bytes). Two more
+// bits (q6_k): vector 0 has those of groups 0..3 at bits 0, 2, 4, 6, vector 1 those of groups 4..7 (64 bytes); q2_k has
+// its codes that way.
+//
+// format                 record (columns): fields, [8] is one for each row
+// q4_0 iq4_nl q8_0       (32)  d[8] f16 | codes
+// q4_1                   (32)  d[8] f16 | m[8] f16 | codes
+// q5_0 q5_1              (32)  as q4_0, q4_1 | fifth bits
+// q4_k q5_k              (256) d[8] f16 | dmin[8] f16 | 8 x { scale[8] u8 | min[8] u8 | codes (| fifth bits) }
+// q6_k                   (256) d[8] f16 | 8 x { scale[2][8] i8, of 16 columns each | codes | two more bits }
+// q3_k                   (256) d[8] f16 | 8 x { scale[2][8] i8 | codes in 4 bits }
+// q2_k                   (256) d[8] f16 | dmin[8] f16 | 8 x { scale[2][8] u8 | min[2][8] u8 | codes in 2 bits }
+#include <string.h>
+
+#include "plugins/common/blocks.h"
+#include "plugins/common/quant_k_scales.h"
+#include "plugins/cpu/matmul/matmul.h"
+
+typedef struct codes {
+    uint8_t of[R8_ROWS][32]; // columns of one row; padding rows are 0
+} codes;
+
+static uint8_t *put_nibbles(uint8_t *out, const codes *c)
+{
+    for (uint32_t j = 0; j < 4; j++)
+        for (uint32_t r = 0; r < R8_ROWS; r++)
+            for (uint32_t i = 0; i < 4; i++)
+                out[32 * j + 4 * r + i] = (uint8_t)((c->of[r][4 * j + i] & 15) | (c->of[r][4 * (j + 4) + i] & 15) << 4);
+    return out + 128;
+}
+
+static uint8_t *put_bytes(uint8_t *out, const codes *c)
+{
+    for (uint32_t g = 0; g < 8; g++)
+        for (uint32_t r = 0; r < R8_ROWS; r++)
+            memcpy(out + 32 * g + 4 * r, &c->of[r][4 * g], 4);
+    return out + 256;
+}
+
+static uint8_t *put_fifth_bits(uint8_t *out, const codes *c)
+{
+    for (uint32_t r = 0; r < R8_ROWS; r++)
+        for (uint32_t i = 0; i < 4; i++) {
+            uint32_t bits = 0;
+            for (uint32_t g = 0; g < 8; g++)
+                bits |= (uint32_t)(c->of[r][4 * g + i] >> 4 & 1) << g;
+            out[4 * r + i] = (uint8_t)bits;
+        }
+    return out + 32;
+}
+
+// Two bits of each code, from bit `shift` on.
+static uint8_t *put_pairs(uint8_t *out, const codes *c, uint32_t shift)
+{
+    for (uint32_t half = 0; half < 2; half++)
+        for (uint32_t r = 0; r < R8_ROWS; r++)
+            for (uint32_t i = 0; i < 4; i++) {
+                uint32_t bits = 0;
+                for (uint32_t g = 0; g < 4; g++)
+                    bits |= (uint32_t)(c->of[r][4 * (4 * half + g) + i] >> shift & 3) << (2 * g);
+                out[32 * half + 4 * r + i] = (uint8_t)bits;
+            }
+    return out + 64;
+}
+
+static void put_half(uint8_t *out, uint32_t row, uint16_t half)
+{
+    memcpy(out + 2 * row, &half, sizeof half);
+}
+
+static void split_nibbles(uint8_t out[32], const uint8_t q[16])
+{
+    for (uint32_t j = 0; j < 16; j++) {
+        out[j] = q[j] & 15;
+        out[j + 16] = q[j] >> 4;
+    }
+}
+
+// ---- 32-element formats ----
+
+static void pack_q4_0(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    codes c = { 0 };
+    memset(record, 0, 16);
+    for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+        const collet_q4_0 *b = (const collet_q4_0 *)rows[r]; // iq4_nl has the same bytes
+        put_half(record, r, b->d);
+        split_nibbles(c.of[r], b->q);
+    }
+    put_nibbles(record + 16, &c);
+}
+
+static void pack_q4_1(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    codes c = { 0 };
+    memset(record, 0, 32);
+    for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+        const collet_q4_1 *b = (const collet_q4_1 *)rows[r];
+        put_half(record, r, b->d);
+        put_half(record + 16, r, b->m);
+        split_nibbles(c.of[r], b->q);
+    }
+    put_nibbles(record + 32, &c);
+}
+
+static void fifth_bits(uint8_t out[32], uint32_t high)
+{
+    for (uint32_t i = 0; i < 32; i++)
+        out[i] |= (uint8_t)((high >> i & 1) << 4);
+}
+
+static void pack_q5_0(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    codes c = { 0 };
+    memset(record, 0, 16);
+    for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+        const collet_q5_0 *b = (const collet_q5_0 *)rows[r];
+        put_half(record, r, b->d);
+        split_nibbles(c.of[r], b->q);
+        fifth_bits(c.of[r], b->high);
+    }
+    put_fifth_bits(put_nibbles(record + 16, &c), &c);
+}
+
+static void pack_q5_1(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    codes c = { 0 };
+    memset(record, 0, 32);
+    for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+        const collet_q5_1 *b = (const collet_q5_1 *)rows[r];
+        put_half(record, r, b->d);
+        put_half(record + 16, r, b->m);
+        split_nibbles(c.of[r], b->q);
+        fifth_bits(c.of[r], b->high);
+    }
+    put_fifth_bits(put_nibbles(record + 32, &c), &c);
+}
+
+static void pack_q8_0(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    codes c = { 0 };
+    memset(record, 0, 16);
+    for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+        const collet_q8_0 *b = (const collet_q8_0 *)rows[r];
+        put_half(record, r, b->d);
+        memcpy(c.of[r], b->q, 32);
+    }
+    put_bytes(record + 16, &c);
+}
+
+// ---- 256-element formats: sub-blocks of 32 columns, in order ----
+
+static void pack_q4_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    memset(record, 0, 32);
+    uint8_t *out = record + 32;
+    for (uint32_t s = 0; s < 8; s++) {
+        codes c = { 0 };
+        memset(out, 0, 16);
+        for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+            const collet_q4_k *b = (const collet_q4_k *)rows[r];
+            put_half(record, r, b->d);
+            put_half(record + 16, r, b->dmin);
+            out[r] = collet_k_scale(b->scales, s);
+            out[8 + r] = collet_k_min(b->scales, s);
+            for (uint32_t l = 0; l < 32; l++)
+                c.of[r][l] = b->q[32 * (s / 2) + l] >> (4 * (s % 2)) & 15;
+        }
+        out = put_nibbles(out + 16, &c);
+    }
+}
+
+static void pack_q5_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    memset(record, 0, 32);
+    uint8_t *out = record + 32;
+    for (uint32_t s = 0; s < 8; s++) {
+        codes c = { 0 };
+        memset(out, 0, 16);
+        for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+            const collet_q5_k *b = (const collet_q5_k *)rows[r];
+            put_half(record, r, b->d);
+            put_half(record + 16, r, b->dmin);
+            out[r] = collet_k_scale(b->scales, s);
+            out[8 + r] = collet_k_min(b->scales, s);
+            for (uint32_t l = 0; l < 32; l++)
+                c.of[r][l] = (uint8_t)((b->q[32 * (s / 2) + l] >> (4 * (s % 2)) & 15) | (b->high[l] >> s & 1) << 4);
+        }
+        out = put_fifth_bits(put_nibbles(out + 16, &c), &c);
+    }
+}
+
+static void pack_q6_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    memset(record, 0, 16);
+    uint8_t *out = record + 16;
+    for (uint32_t s = 0; s < 8; s++) {
+        codes c = { 0 };
+        const uint32_t half = s / 4, plane = s % 4;
+        memset(out, 0, 16);
+        for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+            const collet_q6_k *b = (const collet_q6_k *)rows[r];
+            put_half(record, r, b->d);
+            out[r] = (uint8_t)b->scales[2 * s];
+            out[8 + r] = (uint8_t)b->scales[2 * s + 1];
+            for (uint32_t l = 0; l < 32; l++) {
+                const uint8_t low = b->low[64 * half + 32 * (plane % 2) + l] >> (4 * (plane / 2)) & 15;
+                c.of[r][l] = (uint8_t)(low | (b->high[32 * half + l] >> (2 * plane) & 3) << 4);
+            }
+        }
+        out = put_pairs(put_nibbles(out + 16, &c), &c, 4);
+    }
+}
+
+static uint8_t q3_k_scale(const uint8_t s[12], uint32_t j)
+{
+    const int32_t low = j < 8 ? s[j] & 15 : s[j - 8] >> 4, high = s[8 + j % 4] >> (2 * (j / 4)) & 3;
+    return (uint8_t)(int8_t)((low | high << 4) - 32);
+}
+
+static void pack_q3_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    memset(record, 0, 16);
+    uint8_t *out = record + 16;
+    for (uint32_t s = 0; s < 8; s++) {
+        codes c = { 0 };
+        memset(out, 0, 16);
+        for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+            const collet_q3_k *b = (const collet_q3_k *)rows[r];
+            put_half(record, r, b->d);
+            out[r] = q3_k_scale(b->scales, 2 * s);
+            out[8 + r] = q3_k_scale(b->scales, 2 * s + 1);
+            for (uint32_t l = 0; l < 32; l++) // 4 too large: the kernel takes it off again
+                c.of[r][l] = (uint8_t)((b->q[32 * (s / 4) + l] >> (2 * (s % 4)) & 3) | (b->high[l] >> s & 1) << 2);
+        }
+        out = put_nibbles(out + 16, &c);
+    }
+}
+
+static void pack_q2_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    memset(record, 0, 32);
+    uint8_t *out = record + 32;
+    for (uint32_t s = 0; s < 8; s++) {
+        codes c = { 0 };
+        memset(out, 0, 32);
+        for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+            const collet_q2_k *b = (const collet_q2_k *)rows[r];
+            put_half(record, r, b->d);
+            put_half(record + 16, r, b->dmin);
+            for (uint32_t half = 0; half < 2; half++) {
+                out[8 * half + r] = b->scales[2 * s + half] & 15;
+                out[16 + 8 * half + r] = b->scales[2 * s + half] >> 4;
+            }
+            for (uint32_t l = 0; l < 32; l++)
+                c.of[r][l] = b->q[32 * (s / 4) + l] >> (2 * (s % 4)) & 3;
+        }
+        out = put_pairs(out + 32, &c, 0);
+    }
+}
+
+static const collet_cpu_packing packings[] = {
+    { "q4_0", "q4_0.r8", 32, sizeof(collet_q4_0), 32, 144, pack_q4_0 },
+    { "q4_1", "q4_1.r8", 32, sizeof(collet_q4_1), 32, 160, pack_q4_1 },
+    { "q5_0", "q5_0.r8", 32, sizeof(collet_q5_0), 32, 176, pack_q5_0 },
+    { "q5_1", "q5_1.r8", 32, sizeof(collet_q5_1), 32, 192, pack_q5_1 },
+    { "q8_0", "q8_0.r8", 32, sizeof(collet_q8_0), 32, 272, pack_q8_0 },
+    { "iq4_nl", "iq4_nl.r8", 32, sizeof(collet_iq4_nl), 32, 144, pack_q4_0 },
+    { "q2_k", "q2_k.r8", 256, sizeof(collet_q2_k), 256, 32 + 8 * 96, pack_q2_k },
+    { "q3_k", "q3_k.r8", 256, sizeof(collet_q3_k), 256, 16 + 8 * 144, pack_q3_k },
+    { "q4_k", "q4_k.r8", 256, sizeof(collet_q4_k), 256, 32 + 8 * 144, pack_q4_k },
+    { "q5_k", "q5_k.r8", 256, sizeof(collet_q5_k), 256, 32 + 8 * 176, pack_q5_k },
+    { "q6_k", "q6_k.r8", 256, sizeof(collet_q6_k), 256, 16 + 8 * 208, pack_q6_k },
+};
+
+const collet_cpu_packing *collet_cpu_packing_find(const char *format)
+{
+    for (size_t i = 0; i < COLLET_COUNT(packings); i++)
+        if (strcmp(packings[i].format, format) == 0)
+            return &packings[i];
+    return NULL;
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/matmul/matmul_q4_k_avx2.c - q4_k.r8: scales and minima of 32 columns, nibbles.
+#include "plugins/cpu/matmul/r8_avx2.h"
+#include "plugins/cpu/matmul/matmul_r8.h"
+
+void collet_cpu_matmul_q4_k_avx2(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
+                                 uint32_t token_begin, uint32_t token_end)
+{
+    const r8_format format = { .unpack = r8_nibbles, .code_bytes = 128, .bits = 4 };
+    r8_run(a, panel_begin, panel_end, token_begin, token_end, r8_super32, format);
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/matmul/matmul_q6_k_avx512.c - q6_k.r8: signed scales of 16 columns, codes of 6 bits, 32 too large.
+#include "plugins/cpu/matmul/r8_avx512.h"
+#include "plugins/cpu/matmul/matmul_r8.h"
+
+void collet_cpu_matmul_q6_k_avx512(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
+                                   uint32_t token_begin, uint32_t token_end)
+{
+    const r8_format format = {
+        .unpack = r8_nibbles_and_pairs, .code_bytes = 192, .bits = 6, .offset = 32, .signed_scales = 1
+    };
+    r8_run(a, panel_begin, panel_end, token_begin, token_end, r8_super16, format);
+}

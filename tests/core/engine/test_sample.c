@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// tests/core/engine/test_sample.c - the chain of cuts, held against the definition of each.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "core/engine/sample.h"
+
+#define N_VOCAB 1000
+
+static float logits[N_VOCAB];
+
+static int fill(void **state)
+{
+    (void)state;
+    collet_rng rng;
+    collet_rng_seed(&rng, 7);
+    for (int i = 0; i < N_VOCAB; i++)
+        logits[i] = (float)(8.0 * collet_rng_next(&rng) - 4.0);
+    logits[123] = 6.0f;
+    logits[77] = 5.5f;
+    return 0;
+}
+
+static const collet_sampling plain = { .temperature = 1.0f, .top_p = 1.0f, .repetition_penalty = 1.0f };
+static const collet_history nothing_said = { 0 };
+
+// Draws n tokens and counts them.
+static void count_draws(const collet_sampling *s, const collet_history *h, uint32_t n, uint32_t counts[N_VOCAB])
+{
+    collet_sampler *sampler = collet_sampler_create(N_VOCAB);
+    collet_rng rng;
+    collet_rng_seed(&rng, s->seed);
+    memset(counts, 0, N_VOCAB * sizeof *counts);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t token = N_VOCAB;
+        assert_int_equal(collet_sampler_draw(sampler, logits, s, h, &rng, &token), COLLET_OK);
+        assert_true(token < N_VOCAB);
+        counts[token]++;
+    }
+    collet_sampler_destroy(sampler);
+}
+
+static double probability(uint32_t id, double temperature)
+{
+    double sum = 0.0;
+    for (int i = 0; i < N_VOCAB; i++)
+        sum += exp(logits[i] / temperature);
+    return exp(logits[id] / temperature) / sum;
+}
+
+static void test_sample__greedy_takes_the_largest_lowest_id_first(void **state)
+{
+    (void)state;
+    const collet_sampling greedy = COLLET_SAMPLING_GREEDY;
+    uint32_t counts[N_VOCAB];
+    count_draws(&greedy, &nothing_said, 3, counts);
+    assert_int_equal(counts[123], 3);
+    logits[900] = 6.0f; // an equal with a higher id changes nothing
+    count_draws(&greedy, &nothing_said, 3, counts);
+    assert_int_equal(counts[123], 3);
+}
+
+static void test_sample__draws_follow_the_softmax(void **state)
+{
+    (void)state;
+    const uint32_t n = 200000;
+    uint32_t counts[N_VOCAB];
+    count_draws(&plain, &nothing_said, n, counts);
+    double chi2 = 0.0;
+    for (uint32_t i = 0; i < N_VOCAB; i++) {
+        double want = n * probability(i, 1.0);
+        chi2 += (counts[i] - want) * (counts[i] - want) / want;
+    }
+    // 999 degrees of freedom: mean 999, deviation 44.7; the seed is fixed, the bound is 4 deviations.
+    assert_true(chi2 < 999 + 4 * 44.7);
+}
+
+static void test_sample__top_k_keeps_k(void **state)
+{
+    (void)state;
+    collet_sampling s = plain;
+    uint32_t counts[N_VOCAB], n_seen = 0;
+    s.top_k = 2;
+    count_draws(&s, &nothing_said, 2000, counts);
+    for (int i = 0; i < N_VOCAB; i++)
+        n_seen += counts[i] > 0;
+    assert_int_equal(n_seen, 2);
+    assert_true(counts[123] > counts[77] && counts[77] > 0);
+}
+
+static void test_sample__top_p_keeps_the_smallest_set_that_holds_it(void **state)
+{
+    (void)state;
+    collet_sampling s = plain;
+    uint32_t counts[N_VOCAB];
+    for (int k = 1; k < 10; k++) {
+        s.top_p = 0.1f * (float)k;
+        count_draws(&s, &nothing_said, 3000, counts);
+        double held = 0.0, smallest = 1.0;
+        for (uint32_t i = 0; i < N_VOCAB; i++)
+            if (counts[i] > 0) {
+                held += probability(i, 1.0);
+                smallest = fmin(smallest, probability(i, 1.0));
+            }
+        if (k == 9)
+            continue; // not every one of the kept is drawn in 3000
+        assert_true(held - smallest < (double)s.top_p + 1e-6);
+    }
+}
+
+static void test_sample__min_p_drops_what_is_far_from_the_best(void **state)
+{
+    (void)state;
+    collet_sampling s = plain;
+    uint32_t counts[N_VOCAB];
+    s.min_p = 0.3f;
+    count_draws(&s, &nothing_said, 3000, counts);
+    for (uint32_t i = 0; i < N_VOCAB; i++)
+        assert_true(counts[i] == 0 || probability(i, 1.0) >= 0.3 * probability(123, 1.0) * (1 - 1e-6));
+    assert_true(counts[77] > 0);
+}
+
+static void test_sample__penalties_look_where_they_should(void **state)
+{
+    (void)state;
+    const uint32_t said[] = { 123, 500, 77, 77 }; // prompt: 123, 500; answer: 77 twice
+    const collet_history history = { .ids = said, .n_prompt = 2, .n = 4 };
+    collet_sampling s = COLLET_SAMPLING_GREEDY;
+    uint32_t counts[N_VOCAB];
+    s.presence_penalty = 100.0f; // the answer's only
+    count_draws(&s, &history, 1, counts);
+    assert_int_equal(counts[123], 1);
+    s.presence_penalty = 0.0f;
+    s.repetition_penalty = 100.0f; // prompt and answer
+    count_draws(&s, &history, 1, counts);
+    assert_int_equal(counts[123] + counts[77], 0);
+    s.repetition_penalty = 1.0f;
+    s.frequency_penalty = -0.3f; // twice in the answer: 5.5 + 0.6 > 6.0
+    count_draws(&s, &history, 1, counts);
+    assert_int_equal(counts[77], 1);
+}
+
+static void test_sample__bias_adds_and_forbids(void **state)
+{
+    (void)state;
+    const collet_logit_bias bias[] = { { 123, -INFINITY }, { 5, 100.0f } };
+    collet_sampling s = COLLET_SAMPLING_GREEDY;
+    uint32_t counts[N_VOCAB];
+    s.bias = bias;
+    s.n_bias = 1;
+    count_draws(&s, &nothing_said, 1, counts);
+    assert_int_equal(counts[77], 1);
+    s.n_bias = 2;
+    count_draws(&s, &nothing_said, 1, counts);
+    assert_int_equal(counts[5], 1);
+}
+
+static void test_sample__a_seed_repeats(void **state)
+{
+    (void)state;
+    uint32_t first[N_VOCAB], again[N_VOCAB], other[N_VOCAB];
+    collet_sampling s = plain;
+    s.seed = 42;
+    count_draws(&s, &nothing_said, 500, first);
+    count_draws(&s, &nothing_said, 500, again);
+    s.seed = 43;
+    count_draws(&s, &nothing_said, 500, other);
+    assert_memory_equal(first, again, sizeof first);
+    assert_memory_not_equal(first, other, sizeof first);
+}
+
+static void test_sample__logits_that_are_no_numbers_are_refused(void **state)
+{
+    (void)state;
+    collet_sampler *sampler = collet_sampler_create(3);
+    collet_rng rng;
+    uint32_t token = 9;
+    collet_rng_seed(&rng, 1);
+    const float bad[][3] = { { 1.0f, NAN, 0.0f }, { -INFINITY, -INFINITY, -INFINITY }, { INFINITY, 0.0f, 0.0f } };
+    for (size_t i = 0; i < COLLET_COUNT(bad); i++) {
+        assert_int_equal(collet_sampler_draw(sampler, bad[i], &plain, &nothing_said, &rng, &token), COLLET_E_FORMAT);
+        assert_int_equal(token, 9);
+    }
+    collet_sampler_destroy(sampler);
+}
+
+static void test_sample__settings_out_of_range_are_named(void **state)
+{
+    (void)state;
+    collet_error err = COLLET_ERROR_INIT;
+    collet_sampling s = plain;
+    s.top_p = 1.5f;
+    assert_int_equal(collet_sampling_check(&s, N_VOCAB, &err), COLLET_E_INVALID);
+    assert_string_equal(err.msg, "top_p is 1.5, wanted 0..1");
+    s = plain;
+    s.temperature = NAN;
+    assert_int_equal(collet_sampling_check(&s, N_VOCAB, &err), COLLET_E_INVALID);
+    const collet_logit_bias bias = { N_VOCAB, 1.0f };
+    s = plain;
+    s.bias = &bias;
+    s.n_bias = 1;
+    assert_int_equal(collet_sampling_check(&s, N_VOCAB, &err), COLLET_E_INVALID);
+}
+
+static void test_sample__top_logits_are_sorted_and_complete(void **state)
+{
+    (void)state;
+    uint32_t ids[N_VOCAB];
+    float values[N_VOCAB];
+    collet_top_logits(logits, N_VOCAB, N_VOCAB, ids, values);
+    for (uint32_t i = 0; i < N_VOCAB; i++) {
+        assert_true(values[i] == logits[ids[i]]);
+        assert_true(i == 0 || values[i] < values[i - 1] || (values[i] == values[i - 1] && ids[i] > ids[i - 1]));
+    }
+    assert_int_equal(ids[0], 123);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_sample__greedy_takes_the_largest_lowest_id_first, fill),
+        cmocka_unit_test_setup(test_sample__draws_follow_the_softmax, fill),
+        cmocka_unit_test_setup(test_sample__top_k_keeps_k, fill),
+        cmocka_unit_test_setup(test_sample__top_p_keeps_the_smallest_set_that_holds_it, fill),
+        cmocka_unit_test_setup(test_sample__min_p_drops_what_is_far_from_the_best, fill),
+        cmocka_unit_test_setup(test_sample__penalties_look_where_they_should, fill),
+        cmocka_unit_test_setup(test_sample__bias_adds_and_forbids, fill),
+        cmocka_unit_test_setup(test_sample__a_seed_repeats, fill),
+        cmocka_unit_test_setup(test_sample__logits_that_are_no_numbers_are_refused, fill),
+        cmocka_unit_test_setup(test_sample__settings_out_of_range_are_named, fill),
+        cmocka_unit_test_setup(test_sample__top_logits_are_sorted_and_complete, fill),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
