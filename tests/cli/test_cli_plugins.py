@@ -46,6 +46,7 @@ class Profiles(ProgramTest):
         for profile in sorted((SOURCE / "profiles").glob("*.yaml")):
             with self.subTest(profile.name):
                 self.assert_ok(collet("profile", "check", profile))
+        self.assertIn((SOURCE / "profiles/example.yaml").read_text(), (SOURCE / "README.md").read_text())
 
 
 class Plan(ProgramTest):
