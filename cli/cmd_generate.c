@@ -201,9 +201,12 @@ static int print_json(answer *a, const collet_request *r)
     json_t *timing = json_pack("{s:f, s:f, s:i, s:f, s:i, s:f}", "load_s", a->o.load_s, "prefill_s", t.prefill_s,
                                "prefill_tokens", (int)t.prefill_tokens, "decode_s", t.decode_s, "decode_tokens",
                                (int)t.decode_tokens, "first_token_s", t.first_token_s);
+    uint64_t n_replays = 0, n_captures = 0;
+    collet_plan_replays(collet_engine_plan(a->o.engine), &n_replays, &n_captures);
     json_t *object =
-        json_pack("{s:o, s:O, s:o, s:s, s:o, s:o, s:s}", "prompt_ids", prompt, "ids", a->ids, "text", text,
-                  "finish_reason", a->finish_reason, "timing", timing, "memory", memory_json(a), "plan", hash);
+        json_pack("{s:o, s:O, s:o, s:s, s:o, s:o, s:s, s:{s:I, s:I}}", "prompt_ids", prompt, "ids", a->ids, "text",
+                  text, "finish_reason", a->finish_reason, "timing", timing, "memory", memory_json(a), "plan", hash,
+                  "capture", "recorded", (json_int_t)n_captures, "replayed", (json_int_t)n_replays);
     if (object && a->n_top)
         json_object_set(object, "top_logits", a->top_logits);
     char *dumped = object && !a->failed ? json_dumps(object, JSON_COMPACT) : NULL;
