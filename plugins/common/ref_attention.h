@@ -26,7 +26,7 @@ typedef struct collet_ref_attention_args {
     float scale, softcap;
 } collet_ref_attention_args;
 
-// One token and one head. scores holds as many floats as the longest sequence has tokens.
+// One token and one head. scores holds as many numbers as the longest sequence has tokens.
 void collet_ref_attention(const collet_ref_attention_args *a, double *scores, uint32_t token, uint32_t head);
 
 #endif

@@ -6,7 +6,7 @@
 typedef struct attention {
     const collet_reference_mod *mod;
     collet_attention_params params;
-    bool append, half;
+    bool append;
     uint32_t n_workers;
 } attention;
 
@@ -20,12 +20,14 @@ static bool store_fits(const collet_reference_mod *m, const collet_tensor *t, co
                        collet_op_caps *caps)
 {
     if (t->format != m->f32 && t->format != m->f16)
-        collet_refuse(caps, "cache elements of %s: f32 and f16 only", m->host->name_of(m->host->self, t->format));
+        collet_refuse(caps, "cache elements: f32 and f16 only");
     else if (t->layout != m->contiguous && t->layout != m->paged)
         collet_refuse(caps, "cache layout: kv.contiguous and kv.paged only");
     else if (t->n_dims != 4 || t->shape[1] != p->n_kv_heads || t->shape[3] != p->head_dim)
         collet_refuse(caps, "cache (.., %lld, .., %lld), wanted %u heads of %u", (long long)t->shape[1],
                       (long long)t->shape[3], p->n_kv_heads, p->head_dim);
+    else if (!collet_tensor_dense(t, t->format == m->f16 ? 2 : 4))
+        collet_refuse(caps, "cache: blocks, heads and tokens one after the other only");
     else
         return true;
     return false;
@@ -36,23 +38,33 @@ static bool heads_fit(const collet_reference_mod *m, const collet_tensor *t, uin
 {
     if (!collet_tensor_fits(t, m->f32, 3, what, caps))
         return false;
-    if (t->shape[1] == n_heads && t->shape[2] == head_dim && t->stride[1] == 4 * t->shape[2])
+    if (t->shape[1] == n_heads && t->shape[2] == head_dim && collet_tensor_dense(t, 4))
         return true;
     collet_refuse(caps, "%s (.., %lld, %lld), wanted %u heads of %u, contiguous", what, (long long)t->shape[1],
                   (long long)t->shape[2], n_heads, head_dim);
     return false;
 }
 
+static bool table_fits(const collet_tensor *t, collet_op_caps *caps)
+{
+    if (!collet_tensor_dense(t, 4))
+        collet_refuse(caps, "block_table: rows one after the other only");
+    return collet_tensor_dense(t, 4);
+}
+
 static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps *caps)
 {
     const collet_reference_mod *m = mod;
-    const char *op = m->host->name_of(m->host->self, d->op);
-    bool append = op && op[0] == 'k';
+    const bool append = collet_op_is(m, d, COLLET_OP_KV_APPEND);
+    if (!append && !collet_op_is(m, d, COLLET_OP_ATTENTION))
+        return collet_refuse(caps, "no such op here");
     if (!collet_desc_fits(d, append ? 3 : 6, append ? 2 : 1, sizeof(collet_attention_params), caps))
         return COLLET_E_UNSUPPORTED;
     const collet_attention_params *p = d->params;
     if (p->n_kv_heads == 0 || p->n_heads % p->n_kv_heads != 0 || p->head_dim == 0)
         return collet_refuse(caps, "%u query heads over %u key heads of %u", p->n_heads, p->n_kv_heads, p->head_dim);
+    if (p->context_max == 0)
+        return collet_refuse(caps, "a context of 0 tokens");
     bool fits;
     if (append)
         fits = heads_fit(m, d->in[0], p->n_kv_heads, p->head_dim, "k", caps) &&
@@ -63,7 +75,7 @@ static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps
         fits = heads_fit(m, d->in[0], p->n_heads, p->head_dim, "q", caps) && store_fits(m, d->in[1], p, caps) &&
                store_fits(m, d->in[2], p, caps) && collet_tensor_fits(d->in[3], m->i32, 1, "q_start", caps) &&
                collet_tensor_fits(d->in[4], m->i32, 1, "kv_len", caps) &&
-               collet_tensor_fits(d->in[5], m->i32, 2, "block_table", caps) &&
+               collet_tensor_fits(d->in[5], m->i32, 2, "block_table", caps) && table_fits(d->in[5], caps) &&
                heads_fit(m, d->out[0], p->n_heads, p->head_dim, "out", caps);
     caps->capture = COLLET_CAPTURE_UNIFORM;
     return fits ? COLLET_OK : COLLET_E_UNSUPPORTED;
@@ -79,7 +91,6 @@ static collet_status create(void *mod, const collet_op_desc *d, void **inst, col
     *op = (attention){ .mod = m,
                        .params = *(const collet_attention_params *)d->params,
                        .append = append,
-                       .half = (append ? d->out[0] : d->in[1])->format == m->f16,
                        .n_workers = m->host->workers(m->host->self) };
     *inst = op;
     return COLLET_OK;
@@ -99,7 +110,7 @@ static collet_status prepare(void *inst, const collet_op_desc *bucket, uint64_t 
 static collet_ref_store store_of(const attention *op, const collet_tensor *t)
 {
     return (collet_ref_store){ .data = t->data,
-                               .half = op->half,
+                               .half = t->format == op->mod->f16,
                                .n_kv_heads = op->params.n_kv_heads,
                                .block_tokens = (uint32_t)t->shape[2],
                                .head_dim = op->params.head_dim };

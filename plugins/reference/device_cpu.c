@@ -28,7 +28,9 @@ static collet_status mem_alloc(void *mod, int32_t index, uint64_t n_bytes, void 
 {
     (void)index;
     const collet_reference_mod *m = mod;
-    void *p = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p = n_bytes <= SIZE_MAX
+                  ? mmap(NULL, n_bytes ? n_bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                  : MAP_FAILED;
     if (p == MAP_FAILED)
         return m->host->fail(err, COLLET_E_NOMEM, errno, "out of memory");
     *data = p;
@@ -40,7 +42,7 @@ static void mem_free(void *mod, int32_t index, void *data, uint64_t n_bytes)
     (void)mod;
     (void)index;
     if (data)
-        munmap(data, n_bytes);
+        munmap(data, n_bytes ? n_bytes : 1);
 }
 
 static collet_status queue_create(void *mod, int32_t index, collet_queue **out, collet_error *err)

@@ -55,6 +55,7 @@ static void close_kv(void *mod)
     m->host->free(m->host->self, m);
 }
 
+// Bytes of one layer's K or V, and of everything; false: more than can be counted.
 static bool store_size(const kv_mod *m, const collet_kv_config *c, uint64_t *store_bytes, uint64_t *n_bytes)
 {
     uint64_t n = m->elem_bytes;
@@ -62,15 +63,21 @@ static bool store_size(const kv_mod *m, const collet_kv_config *c, uint64_t *sto
         __builtin_mul_overflow(n, (uint64_t)c->n_kv_heads, &n) ||
         __builtin_mul_overflow(n, (uint64_t)c->context_max, &n) || __builtin_mul_overflow(n, (uint64_t)c->head_dim, &n))
         return false;
-    n = (n + 63) & ~(uint64_t)63;
-    *store_bytes = n;
-    return !__builtin_mul_overflow(n, 2ull * c->n_layers, n_bytes);
+    if (__builtin_add_overflow(n, 63, &n))
+        return false;
+    *store_bytes = n & ~(uint64_t)63;
+    return !__builtin_mul_overflow(*store_bytes, 2ull * c->n_layers, n_bytes);
 }
 
 static collet_status describe(void *mod, const collet_kv_config *c, collet_kv_geometry *out, collet_error *err)
 {
     const kv_mod *m = mod;
     uint64_t store_bytes = 0, n_bytes = 0;
+    if (c->n_seqs_max == 0 || c->context_max == 0 || c->n_kv_heads == 0 || c->head_dim == 0)
+        return m->host->fail(err, COLLET_E_INVALID, 0,
+                             "kv.contiguous: nothing to store: requests, context, heads and "
+                             "head size are all at least 1");
+    // A slot is block * block_tokens + offset in 32 bits.
     if (!store_size(m, c, &store_bytes, &n_bytes) || (uint64_t)c->n_seqs_max * c->context_max > INT32_MAX)
         return m->host->fail(err, COLLET_E_INVALID, 0,
                              "kv.contiguous: requests times context is more than 2^31 tokens; lower engine.context or "
@@ -86,6 +93,10 @@ static collet_status describe(void *mod, const collet_kv_config *c, collet_kv_ge
 static collet_status create(void *mod, const collet_kv_config *c, void **kv, collet_error *err)
 {
     const kv_mod *m = mod;
+    collet_kv_geometry geometry = { .size = sizeof geometry };
+    collet_status st = describe(mod, c, &geometry, err);
+    if (st != COLLET_OK)
+        return st;
     uint64_t n_bytes = 0;
     kv_cache *cache = m->host->alloc(m->host->self, sizeof *cache, 16);
     if (!cache)
@@ -93,7 +104,7 @@ static collet_status create(void *mod, const collet_kv_config *c, void **kv, col
     *cache = (kv_cache){ .mod = m, .config = *c };
     store_size(m, c, &cache->store_bytes, &n_bytes);
     void *data = NULL;
-    collet_status st = m->host->buf_alloc(m->host->self, c->domain, n_bytes, "kv cache", &cache->buffer, &data, err);
+    st = m->host->buf_alloc(m->host->self, c->domain, n_bytes, "kv cache", &cache->buffer, &data, err);
     if (st != COLLET_OK) {
         m->host->free(m->host->self, cache);
         return st;

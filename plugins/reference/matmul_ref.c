@@ -15,25 +15,18 @@ typedef struct job {
     uint32_t n_out, n_tasks;
 } job;
 
-static const collet_format *format_of(const collet_reference_mod *m, const collet_tensor *w)
-{
-    const char *name = m->host->name_of(m->host->self, w->format);
-    return name ? collet_format_find(name) : NULL;
-}
-
 static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps *caps)
 {
     const collet_reference_mod *m = mod;
+    if (!collet_op_is(m, d, COLLET_OP_MATMUL))
+        return collet_refuse(caps, "no such op here");
     if (!collet_desc_fits(d, 2, 1, sizeof(collet_matmul_params), caps) ||
         !collet_tensor_fits(d->in[0], m->f32, 2, "x", caps) || !collet_tensor_fits(d->out[0], m->f32, 2, "y", caps))
         return COLLET_E_UNSUPPORTED;
     const collet_tensor *w = d->in[1];
-    const char *name = m->host->name_of(m->host->self, w->format);
-    const collet_format *format = format_of(m, w);
-    if (!format)
-        return collet_refuse(caps, "weight format %s: not decoded here", name ? name : "?");
-    if (w->n_dims != 2 || w->shape[1] % format->block_elems != 0 || w->shape[1] != d->in[0]->shape[1] ||
-        w->shape[0] != d->out[0]->shape[1])
+    if (!collet_weight_format(m, w, caps))
+        return COLLET_E_UNSUPPORTED;
+    if (w->shape[1] != d->in[0]->shape[1] || w->shape[0] != d->out[0]->shape[1])
         return collet_refuse(caps, "weight (%lld, %lld) does not fit x (.., %lld) and y (.., %lld)",
                              (long long)w->shape[0], (long long)w->shape[1], (long long)d->in[0]->shape[1],
                              (long long)d->out[0]->shape[1]);
@@ -48,7 +41,7 @@ static collet_status create(void *mod, const collet_op_desc *d, void **inst, col
     if (!op)
         return m->host->fail(err, COLLET_E_NOMEM, 0, "no memory for a matmul");
     *op = (matmul){ .mod = m,
-                    .format = format_of(m, d->in[1]),
+                    .format = collet_format_find(m->host->name_of(m->host->self, d->in[1]->format)),
                     .n_in = (uint32_t)d->in[1]->shape[1],
                     .n_out = (uint32_t)d->in[1]->shape[0],
                     .n_workers = m->host->workers(m->host->self) };

@@ -47,15 +47,6 @@ static kind kind_of(const collet_reference_mod *m, uint32_t id)
     return k;
 }
 
-static bool dense(const collet_tensor *t)
-{
-    int64_t stride = 4;
-    for (uint32_t d = t->n_dims; d-- > 0; stride *= t->shape[d])
-        if (t->stride[d] != stride)
-            return false;
-    return true;
-}
-
 static bool same_rows(const collet_tensor *a, const collet_tensor *b)
 {
     bool same = a->n_dims == b->n_dims;
@@ -64,19 +55,12 @@ static bool same_rows(const collet_tensor *a, const collet_tensor *b)
     return same;
 }
 
-static const collet_format *table_format(const collet_reference_mod *m, const collet_tensor *table)
-{
-    const char *name = m->host->name_of(m->host->self, table->format);
-    return name ? collet_format_find(name) : NULL;
-}
-
 static collet_status supports_embed(const collet_reference_mod *m, const collet_op_desc *d, collet_op_caps *caps)
 {
     const collet_tensor *table = d->in[1];
-    const collet_format *format = table_format(m, table);
-    if (!format || table->layout != 0)
-        return collet_refuse(caps, "table: format or layout not decoded here");
-    if (table->n_dims != 2 || table->shape[1] % format->block_elems != 0 || table->shape[1] != d->out[0]->shape[1])
+    if (!collet_weight_format(m, table, caps))
+        return COLLET_E_UNSUPPORTED;
+    if (d->out[0]->n_dims != 2 || table->shape[1] != d->out[0]->shape[1])
         return collet_refuse(caps, "table of rows of %lld, x has rows of %lld", (long long)table->shape[1],
                              (long long)d->out[0]->shape[1]);
     return collet_tensor_fits(d->in[0], m->i32, 1, "tokens", caps) ? COLLET_OK : COLLET_E_UNSUPPORTED;
@@ -91,19 +75,21 @@ static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps
     if (!collet_desc_fits(d, shapes[k].n_in, 1, shapes[k].n_params_bytes, caps))
         return COLLET_E_UNSUPPORTED;
     const collet_tensor *y = d->out[0], *x = d->in[0];
-    if (y->format != m->f32 || y->n_dims < 2 || y->n_dims > 3 || !dense(y))
+    if (y->format != m->f32 || y->n_dims < 2 || y->n_dims > 3 || !collet_tensor_dense(y, 4))
         return collet_refuse(caps, "output: dense f32 of 2 or 3 dimensions only");
     caps->capture = COLLET_CAPTURE_UNIFORM;
     if (k == EMBED)
         return supports_embed(m, d, caps);
-    if (x->format != m->f32 || !dense(x) || !same_rows(x, y))
+    if (x->format != m->f32 || !collet_tensor_dense(x, 4) || !same_rows(x, y))
         return collet_refuse(caps, "input: dense f32 of the output's shape only");
     const collet_tensor *b = shapes[k].n_in > 1 ? d->in[1] : NULL;
     switch (k) {
     case RMSNORM:
-        if (b->format != m->f32 || b->n_dims != 1 || b->shape[0] != x->shape[x->n_dims - 1])
-            return collet_refuse(caps, "weight: f32 of the last dimension's size only");
-        return COLLET_OK;
+        if (!collet_tensor_fits(b, m->f32, 1, "weight", caps))
+            return COLLET_E_UNSUPPORTED;
+        return b->shape[0] == x->shape[x->n_dims - 1]
+                   ? COLLET_OK
+                   : collet_refuse(caps, "weight: as long as the last dimension only");
     case ROPE: {
         const collet_rope_params *p = d->params;
         if (x->n_dims != 3 || p->n_rot % 2 != 0 || p->n_rot > x->shape[2] || p->pairs > COLLET_ROPE_NEOX)
@@ -119,7 +105,7 @@ static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps
         return ((const collet_softcap_params *)d->params)->cap > 0.0f ? COLLET_OK
                                                                       : collet_refuse(caps, "cap above 0 only");
     default:
-        if (b->format != m->f32 || !dense(b) || !same_rows(b, y))
+        if (b->format != m->f32 || !collet_tensor_dense(b, 4) || !same_rows(b, y))
             return collet_refuse(caps, "second input: dense f32 of the output's shape only");
         return COLLET_OK;
     }
@@ -135,7 +121,7 @@ static collet_status create(void *mod, const collet_op_desc *d, void **inst, col
     if (d->params && shapes[o->kind].n_params_bytes)
         memcpy(&o->params, d->params, shapes[o->kind].n_params_bytes);
     if (o->kind == EMBED)
-        o->format = table_format(m, d->in[1]);
+        o->format = collet_format_find(m->host->name_of(m->host->self, d->in[1]->format));
     *inst = o;
     return COLLET_OK;
 }

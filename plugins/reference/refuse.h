@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "plugins/common/formats.h"
 #include "plugins/reference/reference.h"
 
 // Writes caps->why and returns UNSUPPORTED.
@@ -14,8 +15,17 @@ collet_status collet_refuse(collet_op_caps *caps, const char *format, ...) COLLE
 bool collet_desc_fits(const collet_op_desc *d, uint32_t n_in, uint32_t n_out, size_t n_params_bytes,
                       collet_op_caps *caps);
 
-// f32 or i32 with n_dims dimensions, elements contiguous within a row.
+// f32 or i32 with n_dims dimensions, canonical; a row is contiguous, and rows do not overlap.
 bool collet_tensor_fits(const collet_tensor *t, uint32_t format, uint32_t n_dims, const char *what,
                         collet_op_caps *caps);
+
+// Every stride is what the inner dimensions take: no gap between rows.
+bool collet_tensor_dense(const collet_tensor *t, int64_t elem_bytes);
+
+// The op's name is `name`.
+bool collet_op_is(const collet_reference_mod *m, const collet_op_desc *d, const char *name);
+
+// The weight format of `t` when it is canonical and its rows are whole blocks; NULL after refusing otherwise.
+const collet_format *collet_weight_format(const collet_reference_mod *m, const collet_tensor *t, collet_op_caps *caps);
 
 #endif
