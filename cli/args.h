@@ -81,6 +81,10 @@ collet_status collet_args_ids(uint32_t **ids, size_t *n_ids, const char *text, c
 // The page of one command.
 void collet_args_print_help(FILE *out, const collet_command *command);
 
+#define COMMAND(command) extern const collet_command command;
+#include "cli/commands.inc"
+#undef COMMAND
+
 // All commands of this program, NULL-terminated, and one of them by the words at argv[0..]; *n_words is how many words
 // its name has. NULL when there is none; *nearest (may be NULL) is then the nearest name, or NULL.
 extern const collet_command *const collet_commands[];

@@ -26,6 +26,12 @@ int collet_cli_fail(const collet_error *err, int exit_code);
 // A line of our own: collet_cli_error(COLLET_EXIT_USAGE, "--ids or --prompt is needed").
 int collet_cli_error(int exit_code, const char *format, ...) COLLET_PRINTF(2, 3);
 
+// Prints each line of `problems` as an error, or *err when there is none; returns exit_code.
+int collet_cli_problems(const struct collet_text *problems, const collet_error *err, int exit_code);
+
+// `collet --help`.
+void collet_cli_print_overview(FILE *out);
+
 // Flushes stdout; a full disk or a closed pipe is an error too. Commands that print end with `return
 // collet_cli_finish();`.
 int collet_cli_finish(void);
