@@ -58,7 +58,8 @@ static inline symbol first_symbol(const collet_tokenizer *t, const char *word, s
     return s;
 }
 
-// What did not become a token is written byte by byte.
+// What did not become a token is written byte by byte. A byte without a token is left out by BPE (bpe.c says why) and
+// unknown to SentencePiece, whose load made sure that there is an unknown token then.
 static collet_status push_symbol(collet_encoder *e, const char *word, const symbol *s)
 {
     const collet_tokenizer *t = e->t;
@@ -67,7 +68,10 @@ static collet_status push_symbol(collet_encoder *e, const char *word, const symb
     collet_status st = COLLET_OK;
     for (uint32_t i = s->begin; i < s->end && st == COLLET_OK; i++) {
         uint32_t id = t->byte_ids[(uint8_t)word[i]];
-        st = collet_encoder_push(e, id < t->vocab.n_tokens ? id : (uint32_t)t->unk); // load made sure of one of them
+        if (id < t->vocab.n_tokens)
+            st = collet_encoder_push(e, id);
+        else if (!t->is_bpe)
+            st = collet_encoder_push(e, (uint32_t)t->unk);
     }
     return st;
 }

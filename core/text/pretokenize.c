@@ -40,32 +40,58 @@ static const pre_entry entries[] = {
 // PCRE2's \s also has U+180E, which left the separators with Unicode 6.3; every tokenizer we follow means White_Space.
 #define WHITE "\\x{9}-\\x{d} \\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 
-// Writes \s and \S out. Inside brackets only \s occurs.
-static void spell_out_white(collet_text *out, const char *expr)
+// What came with Unicode 15.0 and 15.1: PCRE2 10.42 knows 14.0, llama.cpp 15.1, and a text gives the same ids on every
+// machine.
+#define NEW_LETTERS                                                                       \
+    "\\x{1123f}\\x{11240}\\x{11f02}\\x{11f04}-\\x{11f10}\\x{11f12}-\\x{11f33}\\x{1342f}"  \
+    "\\x{13441}-\\x{13446}\\x{1b132}\\x{1b155}\\x{1df25}-\\x{1df2a}\\x{1e030}-\\x{1e06d}" \
+    "\\x{1e4d0}-\\x{1e4eb}\\x{2b739}\\x{2ebf0}-\\x{2ee5d}\\x{31350}-\\x{323af}"
+#define NEW_NUMBERS "\\x{11f50}-\\x{11f59}\\x{1d2c0}-\\x{1d2d3}\\x{1e4f0}-\\x{1e4f9}"
+#define NEW_MARKS                                                                         \
+    "\\x{cf3}\\x{ece}\\x{10efd}-\\x{10eff}\\x{11241}\\x{11f00}\\x{11f01}\\x{11f03}"       \
+    "\\x{11f34}-\\x{11f3a}\\x{11f3e}-\\x{11f42}\\x{13440}\\x{13447}-\\x{13455}\\x{1e08f}" \
+    "\\x{1e4ec}-\\x{1e4ef}"
+
+typedef struct spelling {
+    const char *what;
+    const char *inside; // of brackets
+    const char *alone;
+} spelling;
+
+static const spelling spellings[] = {
+    { "\\s", WHITE, "[" WHITE "]" },
+    { "\\S", NULL, "[^" WHITE "]" }, // does not occur inside
+    { "\\p{L}", "\\p{L}" NEW_LETTERS, "[\\p{L}" NEW_LETTERS "]" },
+    { "\\p{N}", "\\p{N}" NEW_NUMBERS, "[\\p{N}" NEW_NUMBERS "]" },
+    { "\\p{M}", "\\p{M}" NEW_MARKS, "[\\p{M}" NEW_MARKS "]" },
+};
+
+// Writes out what PCRE2 means otherwise.
+static void spell_out(collet_text *out, const char *expr)
 {
     bool in_class = false;
-    for (const char *p = expr; *p; p++) {
-        if (p[0] == '\\' && p[1] == 's')
-            collet_text_printf(out, in_class ? "%s" : "[%s]", WHITE);
-        else if (p[0] == '\\' && p[1] == 'S')
-            collet_text_printf(out, "[^%s]", WHITE);
-        else if (p[0] == '\\')
-            collet_text_add(out, p, 2);
-        else
-            collet_text_add(out, p, 1);
-        if (p[0] == '[')
-            in_class = true;
-        else if (p[0] == ']')
-            in_class = false;
-        if (p[0] == '\\')
-            p++;
+    for (const char *p = expr; *p;) {
+        const spelling *found = NULL;
+        for (size_t i = 0; i < COLLET_COUNT(spellings) && !found; i++)
+            if (strncmp(p, spellings[i].what, strlen(spellings[i].what)) == 0)
+                found = &spellings[i];
+        if (found) {
+            const char *text = in_class ? found->inside : found->alone;
+            collet_text_add(out, text, strlen(text));
+            p += strlen(found->what);
+            continue;
+        }
+        in_class = *p == '[' || (in_class && *p != ']');
+        size_t n = *p == '\\' ? 2 : 1;
+        collet_text_add(out, p, n);
+        p += n;
     }
 }
 
 static collet_status compile(void **out, const char *name, const char *expr, collet_error *err)
 {
     collet_text full = { 0 };
-    spell_out_white(&full, expr);
+    spell_out(&full, expr);
     if (full.failed) {
         collet_text_free(&full);
         return collet_fail(err, COLLET_E_NOMEM, "no memory for the pre-tokenizer %s", name);

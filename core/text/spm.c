@@ -156,13 +156,15 @@ static collet_status encode_spaced(collet_encoder *e, const char *text, size_t n
     return st;
 }
 
-collet_status collet_spm_encode(collet_encoder *e, const char *text, size_t n_bytes, bool space_prefix)
+collet_status collet_spm_encode(collet_encoder *e, const char *text, size_t n_bytes)
 {
     char *spaced = malloc(n_bytes + 1);
     if (!spaced)
         return collet_fail(e->err, COLLET_E_NOMEM, "no memory for a text of %zu bytes", n_bytes);
-    spaced[0] = ' ';
-    size_t n = unmark(spaced + space_prefix, text, n_bytes) + space_prefix;
+    size_t n = 0;
+    if (e->t->add_space_prefix)
+        spaced[n++] = ' ';
+    n += unmark(spaced + n, text, n_bytes);
     collet_status st = encode_spaced(e, spaced, n);
     free(spaced);
     return st;

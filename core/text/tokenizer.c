@@ -208,16 +208,14 @@ collet_status collet_encoder_push(collet_encoder *e, uint32_t id)
 static collet_status encode_fragments(collet_encoder *e, const char *text, const collet_fragment *fragments, size_t n)
 {
     collet_status st = COLLET_OK;
-    bool after_special = true; // SentencePiece puts its space in front of every text that follows a special token
     for (size_t i = 0; i < n && st == COLLET_OK; i++) {
         const collet_fragment *f = &fragments[i];
         if (f->id != COLLET_NO_PIECE)
             st = collet_encoder_push(e, f->id);
         else if (e->t->is_bpe)
             st = collet_bpe_encode(e, text + f->begin, f->end - f->begin);
-        else
-            st = collet_spm_encode(e, text + f->begin, f->end - f->begin, e->t->add_space_prefix && after_special);
-        after_special = f->id != COLLET_NO_PIECE;
+        else // its space goes in front of every stretch: each is the first, or follows a special token
+            st = collet_spm_encode(e, text + f->begin, f->end - f->begin);
     }
     return st;
 }

@@ -48,7 +48,7 @@ typedef struct collet_vocab_source {
 
 // Ownership: gives *out, destroy() frees; destroy accepts NULL
 // Errors:    UNSUPPORTED  an unknown model or pre-tokenizer: the message names it and the nearest known one
-//            FORMAT       an id out of range, a merge without two sides, no way to write some byte
+//            FORMAT       an id out of range, a merge without two sides, no way to write some byte (SentencePiece)
 //            NOMEM
 collet_status collet_tokenizer_create(collet_tokenizer **out, const collet_vocab_source *source, collet_error *err);
 void collet_tokenizer_destroy(collet_tokenizer *t);
@@ -79,7 +79,8 @@ enum {
 // Longer texts are refused, not cut.
 #define COLLET_ENCODE_BYTES_MAX ((size_t)1 << 30)
 
-// Any bytes, NUL included. Bytes that are no UTF-8 become U+FFFD each (BPE) or byte tokens (SentencePiece).
+// Any bytes, NUL included. Bytes that are no UTF-8 become U+FFFD each (BPE) or byte tokens (SentencePiece). Bytes that
+// the vocabulary has no token for are left out (BPE: control characters, mostly) or unknown (SentencePiece).
 //
 // Shapes:    *ids (*n_ids) u32
 // Ownership: gives *ids, free() it; NULL when there are none

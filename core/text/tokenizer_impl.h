@@ -101,7 +101,7 @@ collet_status collet_bpe_load(collet_tokenizer *t, const collet_vocab_source *so
 collet_status collet_bpe_encode(collet_encoder *e, const char *text, size_t n_bytes);
 const collet_pair *collet_bpe_pair(const collet_tokenizer *t, uint32_t left, uint32_t right); // NULL: never joined
 collet_status collet_spm_load(collet_tokenizer *t, const collet_vocab_source *source, collet_error *err);
-collet_status collet_spm_encode(collet_encoder *e, const char *text, size_t n_bytes, bool space_prefix);
+collet_status collet_spm_encode(collet_encoder *e, const char *text, size_t n_bytes);
 
 // ---- merge.c: one word, whose merges touch no other ----
 collet_status collet_merge_word(collet_encoder *e, const char *word, size_t n_bytes);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // tests/core/text/test_merge.c - merges against the plainest way to say them: texts in a list, the cheapest pair first.
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -255,6 +256,45 @@ static void test_merge__a_megabyte_without_a_blank_is_fine(void **state)
     free(text);
 }
 
+// What a thread finds out about words is kept in the tokenizer: all must find the same.
+static void *encode_again(void *arg)
+{
+    const collet_tokenizer *t = arg;
+    collet_error err = COLLET_ERROR_INIT;
+    char text[64];
+    uint64_t seed = 3;
+    size_t total = 0;
+    for (int round = 0; round < 500; round++) {
+        uint32_t *ids = NULL;
+        size_t n = 0, length = 1 + random_below(&seed, 60);
+        for (size_t i = 0; i < length; i++)
+            text[i] = "abc "[random_below(&seed, 4)];
+        if (collet_tokenizer_encode(&ids, &n, t, text, length, 0, &err) != COLLET_OK)
+            return NULL;
+        total += n;
+        free(ids);
+    }
+    return (void *)total; // the number of ids
+}
+
+static void test_merge__threads_share_a_tokenizer(void **state)
+{
+    pthread_t threads[4];
+    void *results[4] = { 0 };
+    (void)state;
+    small_bpe(&v, "gpt-2", merges, NULL);
+    collet_tokenizer *t = small_create(&v);
+    for (size_t i = 0; i < COLLET_COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, encode_again, t), 0);
+    for (size_t i = 0; i < COLLET_COUNT(threads); i++)
+        pthread_join(threads[i], &results[i]);
+    void *alone = encode_again(t);
+    assert_non_null(alone);
+    for (size_t i = 0; i < COLLET_COUNT(threads); i++)
+        assert_ptr_equal(results[i], alone);
+    collet_tokenizer_destroy(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_merge__the_first_time_and_the_next_agree),
         cmocka_unit_test(test_merge__bpe_may_pass_through_texts_that_are_no_tokens),
         cmocka_unit_test(test_merge__bytes_of_no_character_become_replacements_or_byte_tokens),
+        cmocka_unit_test(test_merge__threads_share_a_tokenizer),
         cmocka_unit_test(test_merge__a_megabyte_without_a_blank_is_fine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,23 +76,38 @@ static void test_tokenizer_load__merge_without_two_sides_is_refused(void **state
     assert_refused(COLLET_E_FORMAT, "merge 0 is \"ab \": wanted two texts and a space between them");
 }
 
-static void test_tokenizer_load__every_byte_must_have_a_token_or_an_unknown_one(void **state)
+static void test_tokenizer_load__bpe_leaves_out_bytes_without_a_token(void **state)
 {
+    collet_error err = COLLET_ERROR_INIT;
+    uint32_t *ids = NULL;
+    size_t n = 0;
     (void)state;
     small_bpe(&v, "gpt-2", NULL, NULL);
-    v.tokens['A'] = (collet_bytes){ .data = "other", .n = 5 };
-    assert_refused(COLLET_E_FORMAT, "the vocabulary has no token for byte 0x41 (and 0 others) and no unknown token");
-    v.source.unk = 7;
-    collet_tokenizer_destroy(small_create(&v));
-    // C0 begins no character, and U+FFFD stands for it in any text.
-    small_bpe(&v, "gpt-2", NULL, NULL);
-    v.tokens[0xC0] = (collet_bytes){ .data = "other", .n = 5 };
-    collet_tokenizer_destroy(small_create(&v));
+    v.tokens['A'] = v.tokens['C'] = (collet_bytes){ .data = "other", .n = 5 };
+    v.source.unk = 7; // for BPE often the token that ends a text
+    collet_tokenizer *t = small_create(&v);
+    assert_int_equal(collet_tokenizer_encode(&ids, &n, t, "BAD", 3, 0, &err), COLLET_OK);
+    assert_int_equal(n, 2);
+    free(ids);
+    collet_tokenizer_destroy(t);
+}
 
+static void test_tokenizer_load__sentencepiece_needs_every_byte_or_an_unknown_token(void **state)
+{
+    collet_error err = COLLET_ERROR_INIT;
+    uint32_t *ids = NULL;
+    size_t n = 0;
+    (void)state;
     small_spm(&v, NULL);
-    v.source.unk = -1;
     v.tokens[3 + 0x41] = (collet_bytes){ .data = "other", .n = 5 };
     v.types[3 + 0x41] = COLLET_TOKEN_NORMAL;
+    collet_tokenizer *t = small_create(&v);
+    assert_int_equal(collet_tokenizer_encode(&ids, &n, t, "A", 1, 0, &err), COLLET_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(ids[1], 0); // <unk>
+    free(ids);
+    collet_tokenizer_destroy(t);
+    v.source.unk = -1;
     assert_refused(COLLET_E_FORMAT, "the vocabulary has neither a token for byte 0x41 nor an unknown token");
     v.types[3 + 0x41] = COLLET_TOKEN_BYTE;
     assert_refused(COLLET_E_FORMAT, "token 68 is a byte token, but not written as <0x41>");
@@ -180,7 +195,8 @@ int main(void)
         cmocka_unit_test(test_tokenizer_load__missing_pre_tokenizer_is_default_and_a_warning),
         cmocka_unit_test(test_tokenizer_load__ids_out_of_range_are_named),
         cmocka_unit_test(test_tokenizer_load__merge_without_two_sides_is_refused),
-        cmocka_unit_test(test_tokenizer_load__every_byte_must_have_a_token_or_an_unknown_one),
+        cmocka_unit_test(test_tokenizer_load__bpe_leaves_out_bytes_without_a_token),
+        cmocka_unit_test(test_tokenizer_load__sentencepiece_needs_every_byte_or_an_unknown_token),
         cmocka_unit_test(test_tokenizer_load__empty_tokens_are_never_found),
         cmocka_unit_test(test_tokenizer_load__bos_and_eos_come_where_the_vocabulary_says),
         cmocka_unit_test(test_tokenizer_load__text_beyond_the_limit_is_refused),
