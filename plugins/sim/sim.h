@@ -4,7 +4,8 @@
 // Memory has addresses that the host cannot follow (their top bits are a tag, which no x86-64 or AArch64 process maps),
 // work runs later on the queue's own thread with random pauses, copies read host memory when they run and not when
 // they were asked for, and what is recorded is replayed with the addresses it was recorded with. A host address in a
-// frame, a copy out of bounds or a plan that is not the step's is an error that the next sync() reports.
+// frame, a copy out of bounds or a plan that is not the step's is an error that the next sync() reports: INTERNAL,
+// since whoever made the call has the defect. Nothing that was enqueued after it runs.
 //
 // Rule R5 of plugin.h says that plugins start no threads: the queue's thread stands for hardware, and is the exception.
 #ifndef COLLET_PLUGINS_SIM_SIM_H
@@ -24,14 +25,14 @@
 typedef struct sim_memory {
     pthread_mutex_t lock;
     struct {
-        uint8_t *real;
+        uint8_t *real, *data; // as malloc gave it, and its first aligned byte
         uint64_t n_bytes;
     } allocations[SIM_ALLOCATIONS_MAX];
     uint32_t n_allocations;
 } sim_memory;
 
 void *sim_memory_alloc(sim_memory *m, uint64_t n_bytes); // tagged; NULL: no memory
-void sim_memory_free(sim_memory *m, void *tagged);
+bool sim_memory_free(sim_memory *m, void *tagged);       // false: no allocation begins there
 // The real address of [tagged, tagged + n_bytes), or NULL with a reason in why.
 void *sim_memory_real(sim_memory *m, const void *tagged, uint64_t n_bytes, char *why, size_t n_why);
 bool sim_is_tagged(const void *p);
@@ -41,7 +42,7 @@ typedef enum sim_item_kind { SIM_COPY, SIM_OP, SIM_GRAPH, SIM_STOP } sim_item_ki
 
 struct sim_item;
 // Runs one op with real addresses; false with err filled when it must not.
-typedef bool sim_run_fn(void *inst, const struct sim_item *item, const collet_frame *frame, collet_error *err);
+typedef bool sim_run_fn(void *inst, const collet_frame *frame, collet_error *err);
 
 typedef struct sim_graph sim_graph;
 typedef struct sim_item {
@@ -85,7 +86,10 @@ sim_queue *sim_queue_create(const collet_host *host, sim_memory *memory, uint32_
 void sim_queue_destroy(sim_queue *q);
 // Enqueues, or records while capturing. Waits while the ring is full. False: no memory to record.
 bool sim_queue_push(sim_queue *q, const sim_item *item);
+// Waits until all has run; reports the first error since the last call, and forgets it.
 collet_status sim_queue_sync(sim_queue *q, collet_error *err);
+void sim_queue_drain(sim_queue *q);                                   // waits only
+void sim_queue_fail(sim_queue *q, const char *what, const char *why); // INTERNAL, for the next sync
 void sim_graph_destroy(sim_graph *g);
 
 // ---- modules ----

@@ -75,7 +75,7 @@ static collet_status mem_alloc(void *mod, int32_t index, uint64_t n_bytes, void 
     (void)index;
     sim_device *d = mod;
     if (capturing(d))
-        return d->host->fail(err, COLLET_E_INVALID, 0, "mem_alloc during capture");
+        return d->host->fail(err, COLLET_E_INTERNAL, 0, "mem_alloc during capture");
     void *p = sim_memory_alloc(&d->memory, n_bytes);
     if (!p)
         return d->host->fail(err, COLLET_E_NOMEM, 0, "the sim device is out of memory");
@@ -87,7 +87,14 @@ static void mem_free(void *mod, int32_t index, void *data, uint64_t n_bytes)
 {
     (void)index;
     (void)n_bytes;
-    sim_memory_free(&((sim_device *)mod)->memory, data);
+    sim_device *d = mod;
+    if (!data)
+        return;
+    // There is nobody to tell but the next sync().
+    if (capturing(d))
+        sim_queue_fail(d->queue, "mem_free", "during capture");
+    else if (!sim_memory_free(&d->memory, data) && d->queue)
+        sim_queue_fail(d->queue, "mem_free", "no allocation of this device begins there");
 }
 
 static collet_status queue_create(void *mod, int32_t index, collet_queue **out, collet_error *err)
@@ -105,6 +112,8 @@ static collet_status queue_create(void *mod, int32_t index, collet_queue **out, 
 
 static void queue_destroy(void *mod, collet_queue *queue)
 {
+    if (!queue)
+        return;
     sim_queue_destroy(queue->native);
     ((sim_device *)mod)->queue = NULL;
 }
@@ -136,13 +145,13 @@ static collet_status event_wait(void *mod, const collet_queue *queue, uint64_t e
     pthread_mutex_lock(&q->lock);
     bool known = event <= q->n_pushed;
     pthread_mutex_unlock(&q->lock);
-    return known ? COLLET_OK : ((sim_device *)mod)->host->fail(err, COLLET_E_INVALID, 0, "wait for an unknown event");
+    return known ? COLLET_OK : ((sim_device *)mod)->host->fail(err, COLLET_E_INTERNAL, 0, "wait for an unknown event");
 }
 
 static collet_status queue_sync(void *mod, const collet_queue *queue, collet_error *err)
 {
     if (capturing(mod))
-        return ((sim_device *)mod)->host->fail(err, COLLET_E_INVALID, 0, "sync during capture");
+        return ((sim_device *)mod)->host->fail(err, COLLET_E_INTERNAL, 0, "sync during capture");
     return sim_queue_sync(queue->native, err);
 }
 
@@ -151,7 +160,7 @@ static collet_status capture_begin(void *mod, collet_queue *queue, collet_error 
     sim_device *d = mod;
     sim_queue *q = queue->native;
     if (q->recording)
-        return d->host->fail(err, COLLET_E_INVALID, 0, "capture_begin during capture");
+        return d->host->fail(err, COLLET_E_INTERNAL, 0, "capture_begin during capture");
     q->recording = calloc(1, sizeof *q->recording);
     if (!q->recording)
         return d->host->fail(err, COLLET_E_NOMEM, 0, "no memory to record");
@@ -163,7 +172,7 @@ static collet_status capture_end(void *mod, collet_queue *queue, void **graph, c
 {
     sim_queue *q = queue->native;
     if (!q->recording)
-        return ((sim_device *)mod)->host->fail(err, COLLET_E_INVALID, 0, "capture_end without capture_begin");
+        return ((sim_device *)mod)->host->fail(err, COLLET_E_INTERNAL, 0, "capture_end without capture_begin");
     *graph = q->recording;
     q->recording = NULL;
     queue->flags &= ~(uint32_t)COLLET_QUEUE_CAPTURING;
@@ -174,14 +183,16 @@ static collet_status graph_launch(void *mod, const collet_queue *queue, void *gr
 {
     const sim_item item = { .kind = SIM_GRAPH, .graph = graph };
     if (capturing(mod))
-        return ((sim_device *)mod)->host->fail(err, COLLET_E_INVALID, 0, "graph_launch during capture");
+        return ((sim_device *)mod)->host->fail(err, COLLET_E_INTERNAL, 0, "graph_launch during capture");
     sim_queue_push(queue->native, &item);
     return COLLET_OK;
 }
 
 static void graph_destroy(void *mod, void *graph)
 {
-    (void)mod;
+    sim_device *d = mod;
+    if (d->queue)
+        sim_queue_drain(d->queue); // it may be about to run
     sim_graph_destroy(graph);
 }
 

@@ -21,9 +21,11 @@ void *sim_memory_alloc(sim_memory *m, uint64_t n_bytes)
     void *tagged = NULL;
     pthread_mutex_lock(&m->lock);
     if (real && m->n_allocations < SIM_ALLOCATIONS_MAX) {
+        uint8_t *data = real + (-(uintptr_t)real & 63);
         m->allocations[m->n_allocations].real = real;
-        m->allocations[m->n_allocations++].n_bytes = n_bytes + 64;
-        tagged = (void *)((((uintptr_t)real + 63) & ~(uintptr_t)63) | SIM_TAG);
+        m->allocations[m->n_allocations].data = data;
+        m->allocations[m->n_allocations++].n_bytes = n_bytes;
+        tagged = (void *)((uintptr_t)data | SIM_TAG);
     }
     pthread_mutex_unlock(&m->lock);
     if (!tagged)
@@ -31,26 +33,28 @@ void *sim_memory_alloc(sim_memory *m, uint64_t n_bytes)
     return tagged;
 }
 
+// The allocation that holds the byte, or ends at it: an empty view may stand at an end. No two touch.
 static uint32_t find(const sim_memory *m, const uint8_t *real)
 {
     uint32_t i = 0;
     while (i < m->n_allocations &&
-           !(real >= m->allocations[i].real && real < m->allocations[i].real + m->allocations[i].n_bytes))
+           !(real >= m->allocations[i].data && real <= m->allocations[i].data + m->allocations[i].n_bytes))
         i++;
     return i;
 }
 
-void sim_memory_free(sim_memory *m, void *tagged)
+bool sim_memory_free(sim_memory *m, void *tagged)
 {
     pthread_mutex_lock(&m->lock);
-    uint32_t i = find(m, untag(tagged));
+    uint32_t i = sim_is_tagged(tagged) ? find(m, untag(tagged)) : m->n_allocations;
     uint8_t *real = NULL;
-    if (i < m->n_allocations) {
+    if (i < m->n_allocations && m->allocations[i].data == untag(tagged)) {
         real = m->allocations[i].real;
         m->allocations[i] = m->allocations[--m->n_allocations];
     }
     pthread_mutex_unlock(&m->lock);
     free(real);
+    return real != NULL;
 }
 
 void *sim_memory_real(sim_memory *m, const void *tagged, uint64_t n_bytes, char *why, size_t n_why)
@@ -62,8 +66,8 @@ void *sim_memory_real(sim_memory *m, const void *tagged, uint64_t n_bytes, char 
     uint8_t *real = untag(tagged);
     pthread_mutex_lock(&m->lock);
     uint32_t i = find(m, real);
-    bool inside = i < m->n_allocations && n_bytes <= m->allocations[i].n_bytes &&
-                  real + n_bytes <= m->allocations[i].real + m->allocations[i].n_bytes;
+    bool inside =
+        i < m->n_allocations && n_bytes <= m->allocations[i].n_bytes - (uint64_t)(real - m->allocations[i].data);
     pthread_mutex_unlock(&m->lock);
     if (inside)
         return real;

@@ -31,6 +31,11 @@ typedef struct sim_plan {
     int32_t values[]; // q_start (n_seqs + 1), then kv_len (n_seqs)
 } sim_plan;
 
+static uint64_t plan_size(uint64_t n_seqs)
+{
+    return sizeof(sim_plan) + (2 * n_seqs + 1) * sizeof(int32_t);
+}
+
 static uint32_t one_worker(void *self)
 {
     (void)self;
@@ -124,7 +129,7 @@ static collet_status prepare(void *inst, const collet_op_desc *bucket, uint64_t 
     if (op->mod->vt->prepare)
         st = op->mod->vt->prepare(op->inst, bucket, ws_bytes, plan_bytes, err);
     if (st == COLLET_OK && op->planned)
-        *plan_bytes = sizeof(sim_plan) + (2 * (uint64_t)bucket->in[4]->shape[0] + 1) * sizeof(int32_t);
+        *plan_bytes = plan_size((uint64_t)bucket->in[4]->shape[0]);
     return st;
 }
 
@@ -142,22 +147,23 @@ static collet_status plan(void *inst, const collet_frame *f, const collet_step_m
 }
 
 // On the queue's thread, with real addresses.
-static bool execute(void *inst, const sim_item *item, const collet_frame *f, collet_error *err)
+static bool execute(void *inst, const collet_frame *f, collet_error *err)
 {
-    (void)item;
     const sim_op *op = inst;
     if (op->planned) {
         const sim_plan *p = f->plan;
-        const uint32_t n = (uint32_t)f->in[4]->shape[0];
-        if (p->n_seqs != n || memcmp(p->values, f->in[3]->data, (n + 1) * sizeof(int32_t)) != 0 ||
+        const uint32_t n = (uint32_t)f->in[4]->shape[0], n_tokens = (uint32_t)f->in[0]->shape[0];
+        if (f->plan_bytes < plan_size(n) || p->n_seqs != n || p->n_tokens != n_tokens ||
+            memcmp(p->values, f->in[3]->data, (n + 1) * sizeof(int32_t)) != 0 ||
             memcmp(p->values + n + 1, f->in[4]->data, n * sizeof(int32_t)) != 0) {
-            op->mod->host->fail(err, COLLET_E_INVALID, 0, "the plan on the device is not this step's");
+            op->mod->host->fail(err, COLLET_E_INTERNAL, 0, "the plan on the device is not this step's");
             return false;
         }
     }
     return op->mod->vt->run(op->inst, f) == COLLET_OK;
 }
 
+// The frame and its views belong to the caller and may change after the call, so the item has copies.
 static collet_status run(void *inst, const collet_frame *f)
 {
     const sim_op *op = inst;

@@ -17,6 +17,11 @@ static void set_error(sim_queue *q, collet_status code, const char *what, const 
     pthread_mutex_unlock(&q->lock);
 }
 
+void sim_queue_fail(sim_queue *q, const char *what, const char *why)
+{
+    set_error(q, COLLET_E_INTERNAL, what, why);
+}
+
 static bool failed(sim_queue *q)
 {
     pthread_mutex_lock(&q->lock);
@@ -38,37 +43,52 @@ static void run_copy(sim_queue *q, const sim_item *item)
     if (dst && src)
         memcpy(dst, src, item->n_bytes);
     else
-        set_error(q, COLLET_E_INVALID, "copy", why);
+        sim_queue_fail(q, "copy", why);
+}
+
+// How many bytes a kernel may touch: what the view says of itself, and what its shape reaches with its strides.
+static uint64_t reach(const collet_tensor *t)
+{
+    if (t->layout != 0 || t->n_dims == 0 || t->stride[t->n_dims - 1] == 0)
+        return t->n_bytes; // blocks: n_bytes is all there is to know
+    uint64_t end = (uint64_t)t->stride[t->n_dims - 1];
+    for (uint32_t d = 0; d < t->n_dims; d++) {
+        if (t->shape[d] <= 0)
+            return 0;
+        end += (uint64_t)(t->shape[d] - 1) * (uint64_t)t->stride[d];
+    }
+    return end > t->n_bytes ? end : t->n_bytes;
+}
+
+// The real address of one part of a frame; NULL after reporting the op and the part.
+static void *real_part(sim_queue *q, const sim_item *item, const void *at, uint64_t n_bytes, const char *part)
+{
+    char why[160] = "", what[96];
+    void *real = sim_memory_real(q->memory, at, n_bytes, why, sizeof why);
+    if (!real) {
+        snprintf(what, sizeof what, "%s: %s", item->name, part);
+        sim_queue_fail(q, what, why);
+    }
+    return real;
 }
 
 // Replaces the device addresses of a frame with real ones.
 static bool translate(sim_queue *q, const sim_item *item, collet_frame *frame, collet_tensor *in, collet_tensor *out)
 {
-    char why[160] = "", what[96];
-    for (uint32_t i = 0; i < item->frame.n_in + item->frame.n_out; i++) {
-        const bool is_in = i < item->frame.n_in;
-        const collet_tensor *from = is_in ? &item->in[i] : &item->out[i - item->frame.n_in];
-        collet_tensor *to = is_in ? &in[i] : &out[i - item->frame.n_in];
-        *to = *from;
-        to->data = sim_memory_real(q->memory, from->data, from->n_bytes, why, sizeof why);
-        if (!to->data) {
-            snprintf(what, sizeof what, "%s: %s[%u]", item->name, is_in ? "in" : "out",
-                     is_in ? i : i - item->frame.n_in);
-            set_error(q, COLLET_E_INVALID, what, why);
-            return false;
-        }
-    }
     *frame = item->frame;
-    if (frame->ws_bytes > 0 && !(frame->ws = sim_memory_real(q->memory, frame->ws, frame->ws_bytes, why, sizeof why))) {
-        set_error(q, COLLET_E_INVALID, "workspace", why);
-        return false;
+    for (uint32_t i = 0; i < frame->n_in + frame->n_out; i++) {
+        const bool is_in = i < frame->n_in;
+        const uint32_t k = is_in ? i : i - frame->n_in;
+        collet_tensor *t = is_in ? &in[k] : &out[k];
+        char part[16];
+        snprintf(part, sizeof part, "%s[%u]", is_in ? "in" : "out", k);
+        *t = is_in ? item->in[k] : item->out[k];
+        if (!(t->data = real_part(q, item, t->data, reach(t), part)))
+            return false;
     }
-    if (frame->plan_bytes > 0 &&
-        !(frame->plan = sim_memory_real(q->memory, frame->plan, frame->plan_bytes, why, sizeof why))) {
-        set_error(q, COLLET_E_INVALID, "plan", why);
+    if (frame->ws_bytes > 0 && !(frame->ws = real_part(q, item, frame->ws, frame->ws_bytes, "workspace")))
         return false;
-    }
-    return true;
+    return frame->plan_bytes == 0 || (frame->plan = real_part(q, item, frame->plan, frame->plan_bytes, "plan"));
 }
 
 static void run_op(sim_queue *q, const sim_item *item)
@@ -86,7 +106,7 @@ static void run_op(sim_queue *q, const sim_item *item)
     frame.in = in_list;
     frame.out = out_list;
     frame.err = &err;
-    if (!item->run(item->inst, item, &frame, &err))
+    if (!item->run(item->inst, &frame, &err))
         set_error(q, err.code ? err.code : COLLET_E_INTERNAL, item->name, err.msg);
 }
 
@@ -157,7 +177,6 @@ sim_queue *sim_queue_create(const collet_host *host, sim_memory *memory, uint32_
     return NULL;
 }
 
-// The frame's tensors belong to the caller, so the item gets its own.
 static void enqueue(sim_queue *q, const sim_item *item)
 {
     pthread_mutex_lock(&q->lock);
@@ -188,11 +207,18 @@ bool sim_queue_push(sim_queue *q, const sim_item *item)
     return true;
 }
 
-collet_status sim_queue_sync(sim_queue *q, collet_error *err)
+void sim_queue_drain(sim_queue *q)
 {
     pthread_mutex_lock(&q->lock);
     while (q->n_done != q->n_pushed)
         pthread_cond_wait(&q->changed, &q->lock);
+    pthread_mutex_unlock(&q->lock);
+}
+
+collet_status sim_queue_sync(sim_queue *q, collet_error *err)
+{
+    sim_queue_drain(q);
+    pthread_mutex_lock(&q->lock);
     collet_error error = q->error;
     q->error = (collet_error)COLLET_ERROR_INIT;
     pthread_mutex_unlock(&q->lock);
@@ -204,6 +230,7 @@ void sim_queue_destroy(sim_queue *q)
     if (!q)
         return;
     const sim_item stop = { .kind = SIM_STOP };
+    sim_graph_destroy(q->recording); // an unfinished one: whoever recorded gave up
     q->recording = NULL;
     enqueue(q, &stop);
     pthread_join(q->thread, NULL);
