@@ -119,7 +119,9 @@ static int run_detokenize(const collet_args *args)
     int exit_code = open_tokenizer(args, &gguf, &t);
     char *text = NULL;
     size_t n = 0;
-    uint32_t flags = collet_args_bool(args, "no-special") ? 0 : COLLET_DECODE_KEEP_SPECIAL;
+    uint32_t flags = COLLET_DECODE_CLEAN_SPACES; // as the recorded peer does it
+    if (!collet_args_bool(args, "no-special"))
+        flags |= COLLET_DECODE_KEEP_SPECIAL;
     if (exit_code == COLLET_EXIT_OK && collet_tokenizer_decode(&text, &n, t, ids, n_ids, flags, &err) != COLLET_OK)
         exit_code = collet_cli_fail(&err, 0);
     if (exit_code == COLLET_EXIT_OK)

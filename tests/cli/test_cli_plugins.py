@@ -11,8 +11,11 @@ N = "3" if QUICK else "24"
 REF_MATMUL = ("--set", "slots.matmul=cpu.matmul.ref")
 
 CRASH = """
+#include "collet/plugin/plugin.h"
+static const collet_plugin plugin = { COLLET_PLUGIN_HEAD, .id = "crash", .version = "1" };
+COLLET_PLUGIN(plugin)
 __attribute__((constructor)) static void crash(void) { *(volatile int *)0 = 1; }
-"""
+"""  # without the entry symbol it would not be taken for a plugin, and never be opened
 
 
 class Profiles(ProgramTest):
