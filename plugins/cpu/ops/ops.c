@@ -15,7 +15,7 @@ typedef struct ops_inst {
     collet_cpu_ops_args args; // format, parameters; run() copies it and fills in the frame
 } ops_inst;
 
-// Elements that keep a worker busy for some 10 us; fewer are not worth a second one. Measured with bench_kernels:
+// Elements that keep a worker busy for some 10 us; fewer are not worth a second one. Measured with bench_ops:
 // a copy or sum moves 8 elements a ns from cache, the exponentials 2, a decoder 1.
 static uint32_t grain(ops_kind kind)
 {
