@@ -12,6 +12,7 @@
 struct collet_names {
     pthread_mutex_t lock;
     uint32_t n;
+    bool ran_out;
     char *text[NAMES_MAX]; // id i + 1
 };
 
@@ -50,6 +51,7 @@ uint32_t collet_names_intern(collet_names *names, const char *name)
             id = i + 1;
     if (id == 0 && names->n < NAMES_MAX && (names->text[names->n] = strdup(name)) != NULL)
         id = ++names->n;
+    names->ran_out = names->ran_out || id == 0;
     pthread_mutex_unlock(&names->lock);
     return id;
 }
@@ -60,4 +62,13 @@ const char *collet_names_text(collet_names *names, uint32_t id)
     const char *text = id >= 1 && id <= names->n ? names->text[id - 1] : NULL;
     pthread_mutex_unlock(&names->lock);
     return text;
+}
+
+bool collet_names_ran_out(collet_names *names)
+{
+    pthread_mutex_lock(&names->lock);
+    bool ran_out = names->ran_out;
+    names->ran_out = false;
+    pthread_mutex_unlock(&names->lock);
+    return ran_out;
 }

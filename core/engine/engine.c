@@ -244,12 +244,17 @@ void collet_request_cancel(collet_request *r)
 
 collet_finish collet_request_finish(const collet_request *r)
 {
-    return r->finish;
+    pthread_mutex_lock(&r->engine->lock); // another request's thread may be running the step that finishes it
+    collet_finish how = r->finish;
+    pthread_mutex_unlock(&r->engine->lock);
+    return how;
 }
 
 void collet_request_timing_get(const collet_request *r, collet_request_timing *out)
 {
+    pthread_mutex_lock(&r->engine->lock);
     *out = r->timing;
+    pthread_mutex_unlock(&r->engine->lock);
 }
 
 // ---- the step ----

@@ -89,7 +89,7 @@ static collet_status map_weights(collet_model *m, collet_error *err)
             stride *= w->mapped.shape[d];
         }
     }
-    return COLLET_OK;
+    return collet_runtime_check_names(m->rt, err);
 }
 
 static collet_status open_into(collet_model *m, const char *path, collet_error *err)

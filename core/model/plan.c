@@ -126,6 +126,8 @@ static collet_status select_into(collet_plan *p, collet_error *err)
     if (st == COLLET_OK)
         st = record(p, &p->tapes[TAPE_DECODE], COLLET_PHASE_DECODE, err);
     if (st == COLLET_OK)
+        st = collet_runtime_check_names(p->rt, err);
+    if (st == COLLET_OK)
         log_fallbacks(p);
     return st;
 }
@@ -171,6 +173,8 @@ void collet_plan_destroy(collet_plan *p)
     if (!p)
         return;
     const collet_host *host = collet_runtime_host(p->rt);
+    if (p->device)
+        p->device_vt->sync(p->device->module->mod, p->device->queue, NULL); // nothing may run on what is freed below
     for (uint32_t i = 0; i < p->n_graphs; i++)
         if (p->graphs[i].graph)
             p->device_vt->graph_destroy(p->device->module->mod, p->graphs[i].graph);

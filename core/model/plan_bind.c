@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // core/model/plan_bind.c - memory, packed weights, instances: everything that may fail before the first step.
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -180,8 +181,9 @@ typedef struct pack_task {
 typedef struct packing {
     pack_task *tasks;
     size_t n_tasks, capacity;
-    _Atomic collet_status status;
-    const char *failed; // name of a weight
+    atomic_bool failed; // set by the first task that fails, which then owns the two below
+    const pack_task *culprit;
+    collet_error err;
 } packing;
 
 static collet_status add_task(packing *work, const pack_task *task, collet_error *err)
@@ -204,10 +206,11 @@ static void run_pack_task(void *ctx, uint32_t index, uint32_t worker)
     packing *work = ctx;
     const pack_task *t = &work->tasks[index];
     const collet_op_vt *vt = t->form->module->vt;
-    collet_status st = vt->pack(t->form->module->mod, &t->weight->mapped, t->target, t->row_begin, t->row_end, NULL);
-    if (st != COLLET_OK) {
-        work->failed = t->weight->name;
-        work->status = st;
+    collet_error err = COLLET_ERROR_INIT;
+    collet_status st = vt->pack(t->form->module->mod, &t->weight->mapped, t->target, t->row_begin, t->row_end, &err);
+    if (st != COLLET_OK && !atomic_exchange(&work->failed, true)) {
+        collet_fail(&work->err, st, "%s", err.msg[0] ? err.msg : collet_status_name(st));
+        work->culprit = t;
     }
 }
 
@@ -260,9 +263,9 @@ static collet_status plan_packing(collet_plan *p, collet_weight *w, void *ctx, c
     collet_status st = COLLET_OK;
     for (uint32_t i = 0; i < w->n_forms && st == COLLET_OK; i++) {
         collet_weight_form *form = &w->forms[i];
-        if (form->ready || form->tensor.domain != p->device->domain_id)
+        if (form->begun || form->tensor.domain != p->device->domain_id)
             continue;
-        form->ready = true;
+        form->begun = true;
         if (form->layout == 0)
             st = to_device(p, form->tensor.data, w->mapped.data, w->mapped.n_bytes, err);
         else if (p->device->info.host_visible)
@@ -272,6 +275,19 @@ static collet_status plan_packing(collet_plan *p, collet_weight *w, void *ctx, c
                              p->device->domain);
     }
     return st;
+}
+
+// A form that did not come out whole is made again by the model's next plan.
+static collet_status settle_forms(collet_plan *p, collet_weight *w, void *ctx, collet_error *err)
+{
+    const collet_status *made = ctx;
+    (void)err;
+    for (uint32_t i = 0; i < w->n_forms; i++) {
+        collet_weight_form *form = &w->forms[i];
+        if (form->tensor.domain == p->device->domain_id && form->begun && !form->ready)
+            form->begun = form->ready = *made == COLLET_OK;
+    }
+    return COLLET_OK;
 }
 
 static collet_status release_unused(collet_plan *p, collet_weight *w, void *ctx, collet_error *err)
@@ -286,20 +302,19 @@ static collet_status release_unused(collet_plan *p, collet_weight *w, void *ctx,
 
 static collet_status pack_weights(collet_plan *p, collet_error *err)
 {
-    packing work = { 0 };
+    packing work = { .err = COLLET_ERROR_INIT };
     collet_status st = each_weight(p, plan_packing, &work, err);
     if (st == COLLET_OK && work.n_tasks > 0) {
         collet_pool_run(collet_runtime_pool(p->rt), (uint32_t)work.n_tasks, run_pack_task, &work);
-        if (work.status != COLLET_OK)
-            st = collet_fail(err, work.status, "%s: its packing failed (%s)", work.failed ? work.failed : "a weight",
-                             collet_status_name(work.status));
+        if (work.culprit)
+            st = collet_fail(err, work.err.code, "%s: packing %s: %s", work.culprit->form->module->info->id,
+                             work.culprit->weight->name, work.err.msg);
     }
     free(work.tasks);
     if (st == COLLET_OK)
         st = wait_device(p, err);
-    if (st == COLLET_OK)
-        st = each_weight(p, release_unused, NULL, err);
-    return st;
+    each_weight(p, settle_forms, &st, NULL);
+    return st == COLLET_OK ? each_weight(p, release_unused, NULL, err) : st;
 }
 
 // ---- instances ----
@@ -346,6 +361,8 @@ static collet_status bind_call(collet_plan *p, tape *t, call *c, collet_error *e
     if (st == COLLET_OK)
         st = c->vt->create(m->mod, &desc, &c->inst, err);
     uint64_t ws_bytes = 0, plan_bytes = 0;
+    if (st != COLLET_OK)
+        c->inst = NULL; // what a failed create() left there is nothing to destroy
     if (st == COLLET_OK && c->vt->prepare)
         st = c->vt->prepare(c->inst, &desc, &ws_bytes, &plan_bytes, err);
     if (st != COLLET_OK) {
@@ -411,6 +428,8 @@ collet_status collet_plan_bind(collet_plan *p, collet_error *err)
         st = buffer(p, p->ws_bytes, "workspace", &p->ws_buffer, &p->ws, err);
     if (st == COLLET_OK)
         st = wait_device(p, err);
+    if (st == COLLET_OK)
+        st = collet_runtime_check_names(p->rt, err);
     p->bound = st == COLLET_OK;
     return st;
 }

@@ -111,6 +111,17 @@ static graph *find_graph(collet_plan *p)
     return NULL;
 }
 
+// Ends a recording; when its ops were not all recorded (st), what there is of it is thrown away.
+static collet_status capture_end(const collet_plan *p, void **graph, collet_status st, collet_error *err)
+{
+    void *mod = p->device->module->mod;
+    if (st == COLLET_OK)
+        return p->device_vt->capture_end(mod, p->device->queue, graph, err);
+    if (p->device_vt->capture_end(mod, p->device->queue, graph, NULL) == COLLET_OK)
+        p->device_vt->graph_destroy(mod, *graph);
+    return st;
+}
+
 // The first step of a shape runs op by op (and so warms everything up), the second is recorded, the others replay.
 static collet_status run_captured(collet_plan *p, tape *t, collet_error *err)
 {
@@ -125,10 +136,11 @@ static collet_status run_captured(collet_plan *p, tape *t, collet_error *err)
     collet_status st = COLLET_OK;
     if (!g->graph) {
         st = p->device_vt->capture_begin(mod, p->device->queue, err);
-        if (st == COLLET_OK)
-            st = run_tape(p, t, err);
+        if (st != COLLET_OK)
+            return st;
         void *made = NULL;
-        collet_status ended = st == COLLET_OK ? p->device_vt->capture_end(mod, p->device->queue, &made, err) : st;
+        st = run_tape(p, t, err);
+        collet_status ended = capture_end(p, &made, st, err); // in any case: the queue has to leave its recording
         if (ended != COLLET_OK)
             return ended;
         g->graph = made;
@@ -155,8 +167,9 @@ collet_status collet_plan_run(collet_plan *p, collet_error *err)
         st = p->device_vt->copy(p->device->module->mod, p->device->queue, COLLET_COPY_TO_HOST, p->logits_host,
                                 p->acts[p->logits_act].data,
                                 (uint64_t)b->n_rows * p->acts[p->logits_act].row_elems * sizeof(float), err);
-    if (st == COLLET_OK)
-        st = p->device_vt->sync(p->device->module->mod, p->device->queue, err);
+    // After an error too: the next step writes the inputs that a queue may still be reading.
+    collet_status synced = p->device_vt->sync(p->device->module->mod, p->device->queue, st == COLLET_OK ? err : NULL);
+    st = st == COLLET_OK ? synced : st;
     p->step++;
     return st;
 }

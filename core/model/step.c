@@ -182,7 +182,7 @@ static const char *iface_of(const char *slot)
     return strcmp(slot, "attention") == 0 ? COLLET_ATTENTION_IFACE : COLLET_OPS_IFACE;
 }
 
-static collet_status choose(collet_step *s, call *c, collet_error *err)
+static collet_status choose(collet_step *s, call *c, bool fused, collet_error *err)
 {
     collet_op_desc desc;
     for (uint32_t i = 0; i < c->n_in; i++)
@@ -196,6 +196,7 @@ static collet_status choose(collet_step *s, call *c, collet_error *err)
         .domain = s->plan->device->domain,
         .op = c->op,
         .desc = &desc,
+        .optional = fused,
         .rule = { .op = c->op,
                   .format = c->format[0] ? c->format : NULL,
                   .tensor = c->tensor[0] ? c->tensor : NULL,
@@ -236,7 +237,7 @@ static collet_status append(tape *t, call *c, collet_error *err)
 // Chooses and appends; takes the call, whatever happens.
 static void commit(collet_step *s, call *c)
 {
-    collet_status st = s->status == COLLET_OK ? choose(s, c, s->err) : s->status;
+    collet_status st = s->status == COLLET_OK ? choose(s, c, false, s->err) : s->status;
     if (st == COLLET_OK && c->choice.fallback)
         s->plan->n_fallbacks++;
     if (st == COLLET_OK)
@@ -251,7 +252,7 @@ static void commit(collet_step *s, call *c)
 static bool commit_fused(collet_step *s, call *c)
 {
     collet_error ignored = COLLET_ERROR_INIT;
-    collet_status st = choose(s, c, &ignored);
+    collet_status st = choose(s, c, true, &ignored);
     if (st == COLLET_OK && append(s->tape, c, s->err) == COLLET_OK)
         return true;
     free_call(c);

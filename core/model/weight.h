@@ -20,6 +20,7 @@ typedef struct collet_weight_form {
     uint32_t row_group;                        // rows that pack() takes at a time
     collet_buffer *buffer;
     collet_tensor tensor; // as handed to ops
+    bool begun;           // its packing or copy is under way
     bool ready;           // packed or copied
 } collet_weight_form;
 

@@ -381,6 +381,10 @@ void collet_registry_destroy(collet_registry *r)
 {
     if (!r)
         return;
+    for (size_t nth = r->n_used; nth > 0; nth--) // the last that came into use goes first
+        for (size_t i = 0; i < r->n_entries; i++)
+            if (r->entries[i].n_used == nth)
+                collet_entry_shutdown(&r->entries[i]);
     for (size_t i = 0; i < r->n_entries; i++) {
         free(r->entries[i].path);
         json_decref(r->entries[i].answer);

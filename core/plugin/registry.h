@@ -74,7 +74,8 @@ typedef struct collet_registry_opts {
 // Order of candidates: pins, COLLET_PLUGIN_PATH (ignored when privileged), opts->search, the user's
 // $XDG_DATA_HOME/collet/plugins, the program's ../lib/collet, COLLET_PLUGIN_DIR of the build. Never the current folder.
 // A bad plugin is a verdict, not an error; only a pinned plugin that is not OK fails. Errors: NOMEM, ABI (a pin).
-// Ownership: gives; destroy frees, plugins stay mapped; accepts NULL.  Borrows opts for the call, log for ever.
+// Ownership: gives; destroy frees, calls shutdown() of the plugins that were opened, last first; they stay mapped;
+//            accepts NULL.  Borrows opts for the call, log for ever.  Every handle is closed before destroy.
 collet_status collet_registry_create(collet_registry **out, const collet_registry_opts *opts, collet_error *err);
 void collet_registry_destroy(collet_registry *r);
 

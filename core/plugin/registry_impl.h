@@ -19,6 +19,7 @@ typedef struct collet_entry { // one path
     json_t *answer;
     collet_plugin_entry_fn entry; // once mapped
     const collet_plugin *record;  // built in, or once mapped
+    size_t n_used;                // the how many-th plugin that was asked for a module, from 1; 0: not asked
 } collet_entry;
 
 struct collet_registry {
@@ -31,11 +32,15 @@ struct collet_registry {
     char **full_names;                 // "plugin:module" of each module whose id alone is ambiguous, else NULL
     const collet_module_info **opened; // room for n_modules
     size_t n_opened;
+    size_t n_used; // plugins that were asked for a module
 };
 
 // Opens the file and applies the path rules of path_safety.h, or warns where unsafe_paths allows it.
 // Errors: of collet_path_open() and collet_path_check().
 collet_status collet_entry_open(const collet_registry *r, collet_found *file, int *fd, const char *path,
                                 collet_error *err);
+
+// Calls the plugin's shutdown(), when it has one.
+void collet_entry_shutdown(const collet_entry *e);
 
 #endif

@@ -94,6 +94,8 @@ static collet_status open_into(collet_registry *r, const collet_module_info *inf
     collet_status st = need_record(r, e, err);
     if (st != COLLET_OK)
         return st;
+    if (e->n_used == 0)
+        e->n_used = ++r->n_used;
     void *vt = calloc(1, iface->vt_bytes);
     if (!vt)
         return collet_fail(err, COLLET_E_NOMEM, "describe: no memory for a vtable");
@@ -136,4 +138,11 @@ void collet_registry_close(collet_registry *r, collet_module_handle *handle)
         m.close(handle->mod);
     free((void *)(uintptr_t)handle->vt);
     *handle = (collet_module_handle){ 0 };
+}
+
+void collet_entry_shutdown(const collet_entry *e)
+{
+    collet_plugin record;
+    if (collet_record_read(&record, NULL, e->record, NULL) == COLLET_OK && record.shutdown)
+        record.shutdown();
 }

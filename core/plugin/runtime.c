@@ -281,6 +281,12 @@ const char *collet_runtime_name(const collet_runtime *rt, uint32_t id)
     return collet_names_text(rt->names, id);
 }
 
+collet_status collet_runtime_check_names(collet_runtime *rt, collet_error *err)
+{
+    return collet_names_ran_out(rt->names) ? collet_fail(err, COLLET_E_NOMEM, "no memory for the names of formats")
+                                           : COLLET_OK;
+}
+
 // ---- modules and devices ----
 
 static size_t registry_index(const collet_runtime *rt, const collet_module_info *info)
@@ -302,6 +308,8 @@ static collet_status open_module(collet_runtime *rt, const collet_module_info *i
     if (st == COLLET_OK)
         st = collet_registry_open(rt->registry, info, &rt->host, values, handle, err);
     free(values);
+    if (st == COLLET_OK && (st = collet_runtime_check_names(rt, err)) != COLLET_OK)
+        collet_registry_close(rt->registry, handle);
     return st;
 }
 
@@ -356,7 +364,9 @@ static collet_status open_device(collet_runtime *rt, collet_device *d, const cha
     d->domain = info->domain;
     d->domain_id = collet_names_intern(rt->names, domain);
     d->info.size = sizeof d->info;
-    st = vt->info(d->module->mod, d->index, &d->info, err);
+    st = collet_runtime_check_names(rt, err);
+    if (st == COLLET_OK)
+        st = vt->info(d->module->mod, d->index, &d->info, err);
     if (st == COLLET_OK)
         st = vt->queue_create(d->module->mod, d->index, &d->queue, err);
     return st;

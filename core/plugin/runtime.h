@@ -45,6 +45,9 @@ collet_registry *collet_runtime_registry(collet_runtime *rt);
 uint32_t collet_runtime_intern(collet_runtime *rt, const char *name);
 const char *collet_runtime_name(const collet_runtime *rt, uint32_t id);
 
+// NOMEM when a name could not be interned since the last call, by the core or by a plugin that did not look.
+collet_status collet_runtime_check_names(collet_runtime *rt, collet_error *err);
+
 // The opened module, opened now if it was not. Lent until the runtime is destroyed.
 // Errors: those of collet_registry_open.  Threads: [load]
 collet_status collet_runtime_module(collet_runtime *rt, const collet_module_info *info, collet_module_handle **out,

@@ -68,7 +68,10 @@ static collet_status ask(selection *s, const collet_module_info *m, collet_error
     } else {
         collet_error open_err = COLLET_ERROR_INIT;
         collet_module_handle *handle = NULL;
-        if (collet_runtime_module(s->rt, m, &handle, &open_err) != COLLET_OK) {
+        collet_status st = collet_runtime_module(s->rt, m, &handle, &open_err);
+        if (st == COLLET_E_NOMEM)
+            return collet_fail(err, st, "%s", open_err.msg); // another module would not have more
+        if (st != COLLET_OK) {
             snprintf(candidate->why, sizeof candidate->why, "cannot be opened: %.170s", open_err.msg);
             return COLLET_OK;
         }
@@ -183,7 +186,7 @@ collet_status collet_select(collet_runtime *rt, const collet_select_query *query
         if (m && !choice->module)
             named_refused = true;
     }
-    if (st == COLLET_OK && !choice->module && rule->fallback_error)
+    if (st == COLLET_OK && !choice->module && (rule->fallback_error || query->optional))
         st = nobody(&s, err);
     if (st == COLLET_OK) // lists the others for explain; chooses one of them only when the named ones refused
         st = ask_any(&s, err);

@@ -33,6 +33,7 @@ typedef struct collet_select_query {
     const char *op;             // must be in the module's list; NULL: interfaces without ops
     const collet_op_desc *desc; // handed to supports(); NULL: no supports()
     collet_rule_query rule;
+    bool optional; // a fused op: when the modules that a rule names refuse, nobody has to take it, and nobody does
 } collet_select_query;
 
 // Ownership: gives choice->candidates; collet_choice_clear() frees.  Errors: UNSUPPORTED (nobody; *err lists who

@@ -115,7 +115,9 @@ typedef struct collet_plugin {
     const char *id, *version, *vendor, *license, *url, *build; // id, version: mandatory
     // End of the frozen prefix.
     const collet_module *const *modules; // n_modules pointers
-    void (*shutdown)(void);              // orderly exit, in reverse order of loading; may be NULL
+    // Orderly exit, in reverse order of loading: the modules that a registry opened are closed, and it goes away. A
+    // process with several registries calls it for each, and may open modules again. May be NULL.
+    void (*shutdown)(void);
 } collet_plugin;
 
 // Fills the record's bookkeeping: static const collet_plugin p = { COLLET_PLUGIN_HEAD, .id = "acme", ... };
