@@ -82,7 +82,8 @@ def dump(cc):
         text, obj = os.path.join(folder, "abi.c"), os.path.join(folder, "abi.o")
         pathlib.Path(text).write_text(source())
         run(cc, "-std=c11", "-g", "-fno-eliminate-unused-debug-types", f"-I{ROOT / 'include'}", "-c", text, "-o", obj)
-        lines = ["# Collet plugin ABI 0, 64-bit. Written by tools/abi_layout.py; member lines: offset, size, declaration."]
+        lines = ["# Collet plugin ABI 0, 64-bit. Written by tools/abi_layout.py; "
+                 "member lines: offset, size, declaration."]
         return "\n".join(lines + structs(obj) + enum_constants(obj) + defines(cc, text)) + "\n"
 
 

@@ -71,7 +71,8 @@ class ProgramTest(unittest.TestCase):
 
     def need(self, model):
         if not model.exists():
-            skip(f"{model.name} is not here (" + ("set COLLET_GOLDENS)" if model == TINY else "scripts/fetch_models.sh)"))
+            how = "set COLLET_GOLDENS" if model == TINY else "scripts/fetch_models.sh"
+            skip(f"{model.name} is not here ({how})")
         return model
 
     def file(self, name, content):

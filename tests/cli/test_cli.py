@@ -72,7 +72,8 @@ class ModelFiles(ProgramTest):
         for n_bytes in (0, 3, 20, 1000, len(content) // 2, len(content) - 1):
             with self.subTest(n_bytes=n_bytes):
                 short = self.file("short.gguf", content[:n_bytes])
-                for command in (["generate", "-p", "x"], ["explain"], ["logits", "--ids", "1", "-o", self.folder / "o"]):
+                for command in (["generate", "-p", "x"], ["explain"],
+                                ["logits", "--ids", "1", "-o", self.folder / "o"]):
                     self.assert_fails(collet(*command, "-m", short), MODEL, str(short))
         self.assertFalse((self.folder / "o").exists())
 
@@ -163,7 +164,8 @@ class Trouble(ProgramTest):
         self.assertIn("stdout", result.err)
 
     def test_cli__a_reader_that_leaves_ends_the_program_quietly(self):
-        program = [str(COLLET), "generate", "-m", str(self.need(TINY)), "-p", "x", "--max-tokens", "3000", "--ignore-eos"]
+        program = [str(COLLET), "generate", "-m", str(self.need(TINY)), "-p", "x", "--max-tokens", "3000",
+                   "--ignore-eos"]
         with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as running:
             running.stdout.read(10)
             running.stdout.close()

@@ -58,8 +58,8 @@ class Generate(ProgramTest):
         model = self.need(TINY)
 
         def draw(seed):
-            return self.generate(model, "-p", PROMPT, "--max-tokens", "24", "--ignore-eos", "--temperature", "1", "--seed",
-                                 seed).raw
+            return self.generate(model, "-p", PROMPT, "--max-tokens", "24", "--ignore-eos", "--temperature", "1",
+                                 "--seed", seed).raw
 
         self.assertEqual(draw(7), draw(7))
         self.assertNotEqual(draw(7), draw(8))

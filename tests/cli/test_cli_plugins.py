@@ -110,9 +110,9 @@ class Plugins(ProgramTest):
         source = (SOURCE / "examples/plugin_hello/hello.c").read_text()
         head = "COLLET_PLUGIN_HEAD,"
         self.assertIn(head, source)
-        self.plugin("hello", self.file("hello.c", source.replace(head, head + " .layout_hash = 1,")
-                                       .replace("#include <string.h>",
-                                                '#pragma GCC diagnostic ignored "-Woverride-init"\n#include <string.h>')))
+        source = source.replace(head, head + " .layout_hash = 1,")
+        source = '#pragma GCC diagnostic ignored "-Woverride-init"\n' + source
+        self.plugin("hello", self.file("hello.c", source))
         listed = collet("plugins", "list", env={"COLLET_PLUGIN_PATH": str(self.folder)})
         self.assertIn("layout", listed.out + listed.err)
 

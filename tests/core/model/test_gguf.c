@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tests/core/model/test_gguf.c - small files written byte by byte: the sound one is read, each fault has its message.
+// tests/core/model/test_gguf.c - small files written byte by byte: the sound one is read, each fault has its message;
+// longer than 600 lines because every fault of the format is one short test.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
