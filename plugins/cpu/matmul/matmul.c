@@ -29,6 +29,12 @@ const collet_cpu_matmul_kernel *collet_cpu_matmul_choose(const char *format, uin
     return best;
 }
 
+uint32_t collet_cpu_matmul_token_block(uint32_t n_in)
+{
+    const uint64_t act_bytes = collet_cpu_act_bytes(n_in);
+    return act_bytes < TOKEN_BLOCK_BYTES / 4 ? (uint32_t)(TOKEN_BLOCK_BYTES / act_bytes) & ~3u : 4;
+}
+
 typedef struct matmul_mod {
     const collet_host *host;
     uint32_t isa; // the level this module is of, and those below
@@ -253,7 +259,7 @@ static collet_status run(void *inst, const collet_frame *f)
               .n_tokens = (uint32_t)x->shape[0],
               .n_tasks = host->workers(host->self),
               .act = f->ws };
-    j.token_block = act_bytes < TOKEN_BLOCK_BYTES / 4 ? (uint32_t)(TOKEN_BLOCK_BYTES / act_bytes) & ~3u : 4;
+    j.token_block = collet_cpu_matmul_token_block(op->n_in);
     // A few tokens are quantized faster here than a second parallel region would cost.
     if (op->packing && j.n_tokens <= 4) {
         j.n_tasks = 1;
