@@ -105,7 +105,8 @@ static collet_status host_buf_alloc(void *self, uint32_t domain, uint64_t n_byte
     st = vt->mem_alloc(device->module->mod, device->index, n_bytes ? n_bytes : 64, &b->data, err);
     if (st != COLLET_OK) {
         if (st == COLLET_E_NOMEM)
-            collet_fail(err, st, "%s: no memory for %llu bytes of %s; lower engine.context or engine.max_requests",
+            collet_fail(err, st,
+                        "%s: no memory for %llu bytes of %s; free some, or lower engine.context or engine.max_requests",
                         name, (unsigned long long)n_bytes, tag);
         free(b);
         return st;
