@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: Apache-2.0
+// tests/plugins/cpu/test_matmul.c - every line of matmul_kernels.inc, through its module, against double.
+//
+// Weights are blocks of random bytes with sound scales, so that every code occurs. x, the packed weight, y and the
+// workspace stand between guard pages; y and the workspace begin as NaN; x and the weight cannot be written.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plugins/common/f16.h"
+#include "plugins/common/formats.h"
+#include "plugins/cpu/matmul/matmul.h"
+#include "tests/support/guard.h"
+#include "tests/support/test_host.h"
+
+typedef struct shape {
+    uint32_t n_out, n_blocks, n_tokens, n_workers, gap; // gap: floats between rows of x and of y
+} shape;
+
+static const shape shapes[] = {
+    { 1, 1, 1, 1, 0 },  { 7, 1, 2, 1, 0 },   { 8, 3, 3, 2, 0 },    { 9, 5, 5, 3, 1 },     { 40, 2, 8, 2, 0 },
+    { 9, 3, 13, 5, 8 }, { 23, 7, 33, 3, 3 }, { 4096, 1, 1, 7, 0 }, { 130, 12, 70, 2, 0 }, { 576, 18, 1, 2, 0 },
+};
+
+// Where a block has its halves.
+static const struct {
+    const char *format;
+    uint32_t n_halves, at[2];
+} scales[] = {
+    { "q4_0", 1, { 0 } },    { "q4_1", 2, { 0, 2 } }, { "q5_0", 1, { 0 } },      { "q5_1", 2, { 0, 2 } },
+    { "q8_0", 1, { 0 } },    { "iq4_nl", 1, { 0 } },  { "q2_k", 2, { 80, 82 } }, { "q3_k", 1, { 108 } },
+    { "q4_k", 2, { 0, 2 } }, { "q5_k", 2, { 0, 2 } }, { "q6_k", 1, { 208 } },
+};
+
+// One product: its inputs, the truth and how far from it a kernel may be (docs/NUMERICS.md).
+typedef struct product {
+    const collet_cpu_matmul_kernel *kernel;
+    const collet_format *format;
+    shape s;
+    uint32_t n_in;
+    uint64_t row_bytes;
+    uint8_t *w; // canonical
+    collet_guard x, y;
+    double *want, *bound;
+} product;
+
+static const collet_module *module_of(const collet_cpu_matmul_kernel *k)
+{
+    return k->isa == COLLET_ISA_AVX512 ? &collet_cpu_matmul_avx512 : &collet_cpu_matmul_avx2;
+}
+
+static float *x_row(const product *p, uint32_t t)
+{
+    return (float *)p->x.data + (size_t)t * (p->n_in + p->s.gap);
+}
+
+static float *y_row(const product *p, uint32_t t)
+{
+    return (float *)p->y.data + (size_t)t * (p->s.n_out + p->s.gap);
+}
+
+static size_t rows_bytes(const product *p, uint32_t n) // the last row has no gap behind it
+{
+    return ((size_t)p->s.n_tokens * (n + p->s.gap) - p->s.gap) * sizeof(float);
+}
+
+static void random_block(uint8_t *block, const collet_format *f, uint64_t *seed)
+{
+    for (uint32_t i = 0; i < f->block_bytes; i++)
+        block[i] = (uint8_t)(int32_t)(collet_test_random(seed) * 4096.0f);
+    for (size_t i = 0; i < COLLET_COUNT(scales); i++)
+        for (uint32_t h = 0; strcmp(scales[i].format, f->name) == 0 && h < scales[i].n_halves; h++) {
+            const uint16_t half = collet_f32_to_f16(collet_test_random(seed));
+            memcpy(block + scales[i].at[h], &half, sizeof half);
+        }
+    if (f->block_elems == 1) {
+        const float value = collet_test_random(seed);
+        f->quantize(&value, block, 1, NULL);
+    }
+}
+
+static product product_make(const collet_cpu_matmul_kernel *kernel, shape s)
+{
+    product p = { .kernel = kernel, .format = collet_format_find(kernel->format), .s = s };
+    uint64_t seed = 1;
+    p.n_in = s.n_blocks * p.format->block_elems;
+    p.row_bytes = (uint64_t)s.n_blocks * p.format->block_bytes;
+    p.w = malloc(s.n_out * p.row_bytes);
+    p.want = malloc(sizeof(double) * s.n_tokens * s.n_out);
+    p.bound = malloc(sizeof(double) * s.n_tokens * s.n_out);
+    assert_true(p.w && p.want && p.bound);
+    for (uint64_t b = 0; b < (uint64_t)s.n_out * s.n_blocks; b++)
+        random_block(p.w + b * p.format->block_bytes, p.format, &seed);
+    p.x = collet_guard_make(rows_bytes(&p, p.n_in));
+    p.y = collet_guard_make(rows_bytes(&p, s.n_out));
+    for (uint32_t t = 0; t < s.n_tokens; t++)
+        for (uint32_t i = 0; i < p.n_in; i++)
+            x_row(&p, t)[i] = 3.0f * collet_test_random(&seed);
+    return p;
+}
+
+static void product_free(product *p)
+{
+    collet_guard_free(&p->x);
+    collet_guard_free(&p->y);
+    free(p->w);
+    free(p->want);
+    free(p->bound);
+}
+
+// Rounding of x to 8 bits in blocks of 32 as docs/NUMERICS.md allows it, and f32 sums.
+static void reckon(product *p)
+{
+    float *row = malloc(sizeof(float) * p->n_in);
+    assert_non_null(row);
+    for (uint32_t o = 0; o < p->s.n_out; o++) {
+        p->format->dequantize(p->w + o * p->row_bytes, row, p->n_in);
+        double w_max = 0.0;
+        for (uint32_t i = 0; i < p->n_in; i++)
+            w_max = fmax(w_max, fabs((double)row[i]));
+        for (uint32_t t = 0; t < p->s.n_tokens; t++) {
+            const float *x = x_row(p, t);
+            double sum = 0.0, bound = 0.0;
+            for (uint32_t b = 0; b < p->n_in; b += 32) {
+                double x_max = 0.0, w_sum = 0.0;
+                for (uint32_t i = b; i < b + 32 && i < p->n_in; i++) {
+                    sum += (double)row[i] * x[i];
+                    bound += 1e-6 * w_max * fabs((double)x[i]);
+                    x_max = fmax(x_max, fabs((double)x[i]));
+                    w_sum += fabs((double)row[i]);
+                }
+                bound += p->format->block_elems == 1 ? 0.0 : x_max / 254.0 * 1.0001 * w_sum;
+            }
+            p->want[(size_t)t * p->s.n_out + o] = sum;
+            p->bound[(size_t)t * p->s.n_out + o] = bound;
+        }
+    }
+    free(row);
+}
+
+// The life of the op as the core leads it: the weight is packed in two pieces, the second one first.
+typedef struct bound_op {
+    collet_test_host host;
+    collet_tensor x, w, packed, y;
+    const collet_tensor *in[2], *out[1];
+    collet_op_desc desc;
+    const collet_module *module;
+    void *mod;
+} bound_op;
+
+static void bind(bound_op *b, const product *p)
+{
+    collet_test_host *h = &b->host;
+    collet_test_host_init(h, p->s.n_workers);
+    const int64_t w_shape[2] = { p->s.n_out, p->n_in }, x_shape[2] = { p->s.n_tokens, p->n_in };
+    const int64_t y_shape[2] = { p->s.n_tokens, p->s.n_out };
+    b->x = collet_test_tensor(h, "f32", p->x.data, 2, x_shape);
+    b->y = collet_test_tensor(h, "f32", p->y.data, 2, y_shape);
+    b->w = collet_test_tensor(h, p->format->name, p->w, 2, w_shape);
+    b->x.stride[0] = 4 * (int64_t)(p->n_in + p->s.gap);
+    b->y.stride[0] = 4 * (int64_t)(p->s.n_out + p->s.gap);
+    b->w.stride[0] = (int64_t)p->row_bytes;
+    b->w.stride[1] = p->format->block_elems == 1 ? p->format->block_bytes : 0;
+    b->w.n_bytes = p->s.n_out * p->row_bytes;
+    b->in[0] = &b->x;
+    b->in[1] = &b->w;
+    b->out[0] = &b->y;
+    b->desc = (collet_op_desc){ .size = sizeof b->desc,
+                                .op = h->host.intern(h->host.self, COLLET_OP_MATMUL),
+                                .phase = p->s.n_tokens == 1 ? COLLET_PHASE_DECODE : COLLET_PHASE_PREFILL,
+                                .n_layers = 1,
+                                .n_in = 2,
+                                .n_out = 1,
+                                .in = b->in,
+                                .out = b->out };
+    b->module = module_of(p->kernel);
+    assert_int_equal(b->module->open(&h->host, NULL, 0, &b->mod, NULL), COLLET_OK);
+}
+
+static void unbind(bound_op *b)
+{
+    b->module->close(b->mod);
+    collet_test_host_finish(&b->host);
+}
+
+static collet_guard pack(bound_op *b, uint32_t layout)
+{
+    const collet_op_vt *vt = b->module->vt;
+    uint64_t n_bytes = 0;
+    uint32_t group = 0;
+    assert_int_equal(vt->pack_size(b->mod, &b->w, layout, &n_bytes, &group, NULL), COLLET_OK);
+    collet_guard g = collet_guard_make(n_bytes);
+    b->packed = b->w;
+    b->packed.layout = layout;
+    b->packed.data = g.data;
+    b->packed.n_bytes = n_bytes;
+    b->packed.stride[0] = b->packed.stride[1] = 0; // without a meaning
+    const uint32_t n_out = (uint32_t)b->w.shape[0], cut = n_out / 2 / group * group;
+    assert_int_equal(vt->pack(b->mod, &b->w, &b->packed, cut, n_out, NULL), COLLET_OK);
+    assert_int_equal(vt->pack(b->mod, &b->w, &b->packed, 0, cut, NULL), COLLET_OK);
+    b->in[1] = &b->packed;
+    return g;
+}
+
+static void run(const product *p)
+{
+    bound_op b;
+    bind(&b, p);
+    const collet_op_vt *vt = b.module->vt;
+    collet_op_caps caps = { .size = sizeof caps };
+    uint64_t ws_bytes = 0, plan_bytes = 0;
+    void *inst = NULL;
+    assert_int_equal(vt->supports(b.mod, &b.desc, &caps), COLLET_OK);
+    collet_guard packed = collet_guard_make(p->s.n_out * p->row_bytes);
+    if (caps.layout[1]) {
+        collet_guard_free(&packed);
+        packed = pack(&b, caps.layout[1]);
+    } else {
+        memcpy(packed.data, p->w, packed.n_bytes);
+        b.w.data = packed.data;
+    }
+    collet_guard_seal(&packed);
+    assert_int_equal(vt->create(b.mod, &b.desc, &inst, NULL), COLLET_OK);
+    assert_int_equal(vt->prepare(inst, &b.desc, &ws_bytes, &plan_bytes, NULL), COLLET_OK);
+    assert_int_equal(plan_bytes, 0);
+    collet_guard ws = collet_guard_make(ws_bytes);
+    const collet_frame frame = { .size = sizeof frame,
+                                 .n_in = 2,
+                                 .n_out = 1,
+                                 .queue = &b.host.queue,
+                                 .in = b.in,
+                                 .out = b.out,
+                                 .ws = ws.data,
+                                 .ws_bytes = ws_bytes };
+    assert_int_equal(vt->run(inst, &frame), COLLET_OK);
+    vt->destroy(inst);
+    collet_guard_free(&ws);
+    collet_guard_free(&packed);
+    unbind(&b);
+}
+
+static const collet_cpu_matmul_kernel *kernel_or_skip(void **state)
+{
+    const collet_cpu_matmul_kernel *k = *state;
+    collet_isa isa;
+    collet_isa_probe(&isa);
+    if (!(isa.mask & k->isa)) {
+        fprintf(stderr, "skipped: %s: this machine does not offer %s\n", k->name, collet_isa_name(k->isa));
+        skip();
+    }
+    return k;
+}
+
+static void assert_within_bound(const product *p)
+{
+    double error = 0.0, energy = 0.0;
+    for (uint32_t t = 0; t < p->s.n_tokens; t++)
+        for (uint32_t o = 0; o < p->s.n_out; o++) {
+            const double got = y_row(p, t)[o], want = p->want[(size_t)t * p->s.n_out + o];
+            if (!(fabs(got - want) <= p->bound[(size_t)t * p->s.n_out + o]))
+                fail_msg("%s (%u, %u), row %u of %u tokens, column %u: %.9g, not %.9g", p->kernel->name, p->s.n_out,
+                         p->n_in, t, p->s.n_tokens, o, got, want);
+            error += (got - want) * (got - want);
+            energy += want * want;
+        }
+    // A single product may be near zero; many may not.
+    if (p->s.n_tokens * p->s.n_out >= 40)
+        assert_true(error <= energy * (p->format->block_elems == 1 ? 1e-10 : 1e-4));
+}
+
+static void test_matmul__kernel_agrees_with_the_formula(void **state)
+{
+    const collet_cpu_matmul_kernel *k = kernel_or_skip(state);
+    for (size_t i = 0; i < COLLET_COUNT(shapes); i++) {
+        product p = product_make(k, shapes[i]);
+        reckon(&p);
+        collet_guard_seal(&p.x);
+        run(&p);
+        assert_within_bound(&p);
+        for (uint32_t t = 0; t + 1 < p.s.n_tokens; t++) // between rows nothing is written
+            for (uint32_t g = 0; g < p.s.gap; g++)
+                assert_true(isnan(y_row(&p, t)[p.s.n_out + g]));
+        product_free(&p);
+    }
+}
+
+static void test_matmul__large_and_small_activations_agree_too(void **state)
+{
+    static const float sizes[] = { 1e30f, 1e4f, 1e-4f, 1e-25f };
+    const collet_cpu_matmul_kernel *k = kernel_or_skip(state);
+    for (size_t i = 0; i < COLLET_COUNT(sizes); i++) {
+        product p = product_make(k, (shape){ 40, 4, 5, 2, 0 });
+        for (uint32_t n = 0; n < p.s.n_tokens * p.n_in; n++)
+            ((float *)p.x.data)[n] *= sizes[i];
+        reckon(&p);
+        run(&p);
+        assert_within_bound(&p);
+        product_free(&p);
+    }
+}
+
+// Activations of +-127 are quantized exactly, so only f32 sums may differ; codes are all alike, for each byte in turn,
+// so that every lane of every sum is as full as it can be.
+static void test_matmul__codes_at_their_limits_do_not_saturate(void **state)
+{
+    const collet_cpu_matmul_kernel *k = kernel_or_skip(state);
+    if (collet_format_find(k->format)->block_elems == 1)
+        return; // no integers
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        product p = product_make(k, (shape){ 9, 2, 6, 1, 0 });
+        for (uint64_t block = 0; block < 9 * 2; block++) {
+            uint8_t *b = p.w + block * p.format->block_bytes;
+            uint64_t seed = block + 1;
+            uint8_t sound[256];
+            random_block(sound, p.format, &seed);
+            memset(b, (int)byte, p.format->block_bytes);
+            for (size_t i = 0; i < COLLET_COUNT(scales); i++)
+                for (uint32_t h = 0; strcmp(scales[i].format, p.format->name) == 0 && h < scales[i].n_halves; h++)
+                    memcpy(b + scales[i].at[h], sound + scales[i].at[h], 2);
+        }
+        for (uint32_t t = 0; t < p.s.n_tokens; t++)
+            for (uint32_t i = 0; i < p.n_in; i++) {
+                const float sign[] = { 1.0f, -1.0f, i % 2 ? 1.0f : -1.0f, i % 8 < 4 ? 1.0f : -1.0f };
+                x_row(&p, t)[i] = t < 4 ? 127.0f * sign[t] : i % 32 == t ? 127.0f : 0.0f;
+            }
+        reckon(&p);
+        run(&p);
+        for (uint32_t t = 0; t < p.s.n_tokens; t++)
+            for (uint32_t o = 0; o < p.s.n_out; o++) {
+                const uint32_t at = t * p.s.n_out + o;
+                // bound holds 127 / 254 of the sum of |w|, which a saturated lane would reach: allow rounding only.
+                if (!(fabs(y_row(&p, t)[o] - p.want[at]) <= 2e-4 * p.bound[at]))
+                    fail_msg("%s, bytes 0x%02x, row %u, column %u: %.9g, not %.9g", k->name, byte, t, o,
+                             (double)y_row(&p, t)[o], p.want[at]);
+            }
+        product_free(&p);
+    }
+}
+
+static void test_matmul__zero_rows_give_zero(void **state)
+{
+    const collet_cpu_matmul_kernel *k = kernel_or_skip(state);
+    product p = product_make(k, (shape){ 9, 3, 5, 2, 0 });
+    memset(x_row(&p, 0), 0, p.n_in * sizeof(float));
+    memset(x_row(&p, 3), 0, p.n_in * sizeof(float));
+    run(&p);
+    for (uint32_t o = 0; o < p.s.n_out; o++)
+        assert_true(y_row(&p, 0)[o] == 0.0f && y_row(&p, 3)[o] == 0.0f);
+    product_free(&p);
+}
+
+static void test_matmul__what_is_not_finite_stays_in_its_row(void **state)
+{
+    static const float bad[] = { NAN, INFINITY, -INFINITY };
+    const collet_cpu_matmul_kernel *k = kernel_or_skip(state);
+    for (size_t i = 0; i < COLLET_COUNT(bad); i++) {
+        product p = product_make(k, (shape){ 17, 3, 7, 2, 0 });
+        x_row(&p, 2)[p.n_in - 1] = bad[i];
+        x_row(&p, 6)[0] = bad[i];
+        run(&p);
+        for (uint32_t t = 0; t < p.s.n_tokens; t++)
+            for (uint32_t o = 0; o < p.s.n_out; o++)
+                assert_int_equal(isfinite(y_row(&p, t)[o]) != 0, t != 2 && t != 6);
+        product_free(&p);
+    }
+}
+
+static void test_matmul__row_does_not_depend_on_its_company(void **state)
+{
+    const collet_cpu_matmul_kernel *k = kernel_or_skip(state);
+    product many = product_make(k, (shape){ 41, 5, 35, 3, 0 });
+    run(&many);
+    for (uint32_t t = 0; t < many.s.n_tokens; t++) {
+        product one = product_make(k, (shape){ 41, 5, 1, 1, 0 });
+        memcpy(one.x.data, x_row(&many, t), many.n_in * sizeof(float));
+        run(&one);
+        assert_memory_equal(one.y.data, y_row(&many, t), many.s.n_out * sizeof(float));
+        product_free(&one);
+    }
+    product_free(&many);
+}
+
+// ---- the modules ----
+
+static void refuses(const bound_op *b, const char *why)
+{
+    const collet_op_vt *vt = b->module->vt;
+    collet_op_caps caps = { .size = sizeof caps };
+    assert_int_equal(vt->supports(b->mod, &b->desc, &caps), COLLET_E_UNSUPPORTED);
+    assert_string_equal(caps.why, why);
+}
+
+static void test_matmul__what_does_not_fit_is_refused_by_name(void **state)
+{
+    (void)state;
+    const collet_cpu_matmul_kernel *k = collet_cpu_matmul_choose("q4_k", COLLET_ISA_AVX2);
+    product p = product_make(k, (shape){ 9, 2, 3, 1, 0 });
+    bound_op b;
+    bind(&b, &p);
+    b.module->close(b.mod);
+    b.host.cpu.isa_mask = COLLET_ISA_REF;
+    assert_int_equal(b.module->open(&b.host.host, NULL, 0, &b.mod, NULL), COLLET_OK);
+    refuses(&b, "AVX2 is not offered on this machine");
+    b.module->close(b.mod);
+    b.host.cpu.isa_mask = COLLET_ISA_REF | COLLET_ISA_AVX2;
+    assert_int_equal(collet_cpu_matmul_avx512.open(&b.host.host, NULL, 0, &b.mod, NULL), COLLET_OK);
+    refuses(&b, "AVX-512 is not offered on this machine");
+    b.module->close(b.mod);
+    assert_int_equal(b.module->open(&b.host.host, NULL, 0, &b.mod, NULL), COLLET_OK);
+
+    const collet_tensor x = b.x, w = b.w, y = b.y;
+    b.w.format = b.host.host.intern(b.host.host.self, "q8_1");
+    refuses(&b, "no kernel for weights in q8_1");
+    b.w = w;
+    b.w.shape[1] = b.x.shape[1] = 300;
+    refuses(&b, "rows of 300: q4_k has blocks of 256");
+    b.w = w;
+    b.x.shape[1] = 256;
+    refuses(&b, "weight (9, 512) for x of 256 and y of 9");
+    b.x = x;
+    b.x.format = b.host.host.intern(b.host.host.self, "f16");
+    refuses(&b, "x: f32 in the canonical layout only");
+    b.x = x;
+    b.y.domain = b.host.host.intern(b.host.host.self, "sim");
+    refuses(&b, "y: not in the domain cpu");
+    b.y = y;
+    b.y.stride[0] = 8;
+    refuses(&b, "y: (tokens, n) with contiguous rows only");
+    b.y = y;
+    b.in[1] = NULL;
+    b.desc.n_in = 1;
+    refuses(&b, "1 inputs and 1 outputs: a matmul has 2 and 1");
+    unbind(&b);
+    product_free(&p);
+}
+
+static void *no_memory(void *self, size_t n_bytes, size_t align)
+{
+    (void)self;
+    (void)n_bytes;
+    (void)align;
+    return NULL;
+}
+
+static void test_matmul__lack_of_memory_is_an_error(void **state)
+{
+    (void)state;
+    const collet_cpu_matmul_kernel *k = collet_cpu_matmul_choose("q4_0", COLLET_ISA_AVX2);
+    product p = product_make(k, (shape){ 9, 2, 3, 1, 0 });
+    bound_op b;
+    bind(&b, &p);
+    const collet_op_vt *vt = b.module->vt;
+    void *mod = NULL, *inst = NULL;
+    void *(*alloc)(void *self, size_t n_bytes, size_t align) = b.host.host.alloc;
+    b.host.host.alloc = no_memory;
+    assert_int_equal(b.module->open(&b.host.host, NULL, 0, &mod, NULL), COLLET_E_NOMEM);
+    assert_int_equal(vt->create(b.mod, &b.desc, &inst, NULL), COLLET_E_NOMEM);
+    assert_null(mod);
+    assert_null(inst);
+    b.host.host.alloc = alloc;
+    vt->destroy(NULL);
+    unbind(&b);
+    product_free(&p);
+}
+
+static void test_matmul__every_weight_format_has_a_kernel(void **state)
+{
+    (void)state;
+    static const char *const formats[] = { "f32",  "f16",  "bf16", "q4_0", "q4_1", "q5_0", "q5_1",
+                                           "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl" };
+    for (size_t i = 0; i < COLLET_COUNT(formats); i++) {
+        assert_non_null(collet_cpu_matmul_choose(formats[i], COLLET_ISA_AVX2));
+        assert_null(collet_cpu_matmul_choose(formats[i], COLLET_ISA_REF));
+    }
+}
+
+// Packed memory is charged to the user: within a tenth of the file's, but for the formats whose scales get whole bytes.
+static void test_matmul__packed_weights_are_as_small_as_in_the_file(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < collet_n_formats; i++) {
+        const collet_format *f = &collet_formats[i];
+        const collet_cpu_packing *p = collet_cpu_packing_find(f->name);
+        if (p) {
+            assert_int_equal(p->block_bytes, f->block_bytes);
+            assert_int_equal(p->block_elems, f->block_elems);
+            assert_true(p->record_bytes <= (strcmp(f->name, "q3_k") == 0 || strcmp(f->name, "q2_k") == 0 ? 11 : 8.5) *
+                                               f->block_bytes * (p->record_elems / f->block_elems));
+        }
+    }
+}
+
+#define PROMISE(name) \
+    {                 \
+#name, name   \
+    }
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        CMUnitTestFunction run;
+    } promises[] = {
+        PROMISE(test_matmul__kernel_agrees_with_the_formula),
+        PROMISE(test_matmul__large_and_small_activations_agree_too),
+        PROMISE(test_matmul__codes_at_their_limits_do_not_saturate),
+        PROMISE(test_matmul__zero_rows_give_zero),
+        PROMISE(test_matmul__what_is_not_finite_stays_in_its_row),
+        PROMISE(test_matmul__row_does_not_depend_on_its_company),
+    };
+    static const struct CMUnitTest once[] = {
+        cmocka_unit_test(test_matmul__what_does_not_fit_is_refused_by_name),
+        cmocka_unit_test(test_matmul__lack_of_memory_is_an_error),
+        cmocka_unit_test(test_matmul__every_weight_format_has_a_kernel),
+        cmocka_unit_test(test_matmul__packed_weights_are_as_small_as_in_the_file),
+    };
+    static struct CMUnitTest tests[64 * COLLET_COUNT(promises)];
+    static char names[COLLET_COUNT(tests)][128];
+    size_t n = 0;
+    for (size_t k = 0; k < collet_cpu_n_matmul_kernels; k++)
+        for (size_t i = 0; i < COLLET_COUNT(promises) && n < COLLET_COUNT(tests); i++, n++) {
+            snprintf(names[n], sizeof names[n], "%s/%s", promises[i].name, collet_cpu_matmul_kernels[k].name);
+            tests[n] = (struct CMUnitTest){ .name = names[n],
+                                            .test_func = promises[i].run,
+                                            .initial_state = (void *)(uintptr_t)&collet_cpu_matmul_kernels[k] };
+        }
+    int failed = _cmocka_run_group_tests("matmul kernels", tests, n, NULL, NULL);
+    failed += cmocka_run_group_tests_name("matmul modules", once, NULL, NULL);
+    return failed;
+}
