@@ -39,7 +39,7 @@ static const collet_flag profile_flags[] = {
       .type = COLLET_OPT_STR,
       .metavar = "ID",
       .key = "slots.device",
-      .help = "Where the model runs: cpu, or sim for tests" },
+      .help = "Where the model runs: cpu.device, or sim.device for tests" },
     { .name = NULL },
 };
 
