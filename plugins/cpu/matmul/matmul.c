@@ -39,7 +39,7 @@ typedef struct matmul_mod {
     const collet_host *host;
     uint32_t isa; // the level this module is of, and those below
     bool offered; // by the host
-    uint32_t f32, cpu;
+    uint32_t f32, cpu, op;
 } matmul_mod;
 
 typedef struct matmul {
@@ -70,7 +70,8 @@ static collet_status open_level(const collet_host *host, uint32_t level, void **
                        .isa = level | (level - 1),
                        .offered = cpu && (cpu->isa_mask & level),
                        .f32 = host->intern(host->self, "f32"),
-                       .cpu = host->intern(host->self, "cpu") };
+                       .cpu = host->intern(host->self, "cpu"),
+                       .op = host->intern(host->self, COLLET_OP_MATMUL) };
     *mod = m;
     return COLLET_OK;
 }
@@ -115,6 +116,10 @@ static bool weight_fits(const matmul_mod *m, const collet_op_desc *d, collet_op_
     if (!format || !collet_cpu_matmul_choose(format, m->isa))
         return collet_cpu_refuse(caps, "no kernel for weights in %s", format ? format : "an unknown format");
     const collet_cpu_packing *packing = collet_cpu_packing_find(format);
+    if (w->layout != 0)
+        return collet_cpu_refuse(caps, "weight: packed as %s already", m->host->name_of(m->host->self, w->layout));
+    if (w->domain != m->cpu)
+        return collet_cpu_refuse(caps, "weight: not in the domain cpu");
     if (w->n_dims != 2 || w->shape[0] < 1 || w->shape[1] < 1 || w->shape[0] > INT32_MAX || w->shape[1] > INT32_MAX)
         return collet_cpu_refuse(caps, "weight: two dimensions from 1 to 2^31 only");
     if (packing && w->shape[1] % packing->block_elems != 0)
@@ -134,6 +139,8 @@ static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps
     if (!m->offered)
         fits = collet_cpu_refuse(caps, "%s is not offered on this machine",
                                  m->isa & COLLET_ISA_AVX512 ? "AVX-512" : "AVX2");
+    else if (!m->op || d->op != m->op)
+        fits = collet_cpu_refuse(caps, "no such op in this module");
     else if (d->n_in != 2 || d->n_out != 1 || !d->in[0] || !d->in[1] || !d->out[0])
         fits = collet_cpu_refuse(caps, "%u inputs and %u outputs: a matmul has 2 and 1", d->n_in, d->n_out);
     else
@@ -202,7 +209,7 @@ static collet_status pack(void *mod, const collet_tensor *w, const collet_tensor
     (void)err;
     const matmul_mod *m = mod;
     const collet_cpu_packing *p = collet_cpu_packing_find(m->host->name_of(m->host->self, w->format));
-    const uint64_t n_blocks = (uint64_t)w->shape[1] / p->block_elems, row_bytes = n_blocks * p->block_bytes;
+    const uint64_t n_blocks = (uint64_t)w->shape[1] / p->block_elems, row_bytes = (uint64_t)w->stride[0];
     for (uint32_t row = row_begin; row < row_end; row += R8_ROWS) {
         uint8_t *record = (uint8_t *)packed->data + row / R8_ROWS * n_blocks * p->record_bytes;
         for (uint64_t b = 0; b < n_blocks; b++, record += p->record_bytes) {

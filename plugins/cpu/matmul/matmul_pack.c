@@ -16,56 +16,65 @@
 // q6_k                   (256) d[8] f16 | 8 x { scale[2][8] i8, of 16 columns each | codes | two more bits }
 // q3_k                   (256) d[8] f16 | 8 x { scale[2][8] i8 | codes in 4 bits }
 // q2_k                   (256) d[8] f16 | dmin[8] f16 | 8 x { scale[2][8] u8 | min[2][8] u8 | codes in 2 bits }
+// Everything is done on words of four codes, one in each byte, and on eight rows at a time, which the compiler turns
+// into vectors.
 #include <string.h>
 
 #include "plugins/common/blocks.h"
 #include "plugins/common/quant_k_scales.h"
 #include "plugins/cpu/matmul/matmul.h"
 
+#define EACH(byte) (0x01010101u * (byte)) // the byte in each place of a word
+
+// 32 columns: of[g][r] has the codes of columns 4 g .. 4 g + 3 of row r; padding rows are 0.
 typedef struct codes {
-    uint8_t of[R8_ROWS][32]; // columns of one row; padding rows are 0
+    uint32_t of[8][R8_ROWS];
 } codes;
+
+static uint32_t word_at(const void *bytes, uint32_t i)
+{
+    uint32_t w;
+    memcpy(&w, (const uint8_t *)bytes + 4 * i, sizeof w);
+    return w;
+}
+
+static void put_word(uint8_t *out, uint32_t i, uint32_t word)
+{
+    memcpy(out + 4 * i, &word, sizeof word);
+}
 
 static uint8_t *put_nibbles(uint8_t *out, const codes *c)
 {
     for (uint32_t j = 0; j < 4; j++)
         for (uint32_t r = 0; r < R8_ROWS; r++)
-            for (uint32_t i = 0; i < 4; i++)
-                out[32 * j + 4 * r + i] = (uint8_t)((c->of[r][4 * j + i] & 15) | (c->of[r][4 * (j + 4) + i] & 15) << 4);
+            put_word(out, 8 * j + r, (c->of[j][r] & EACH(15u)) | (c->of[j + 4][r] & EACH(15u)) << 4);
     return out + 128;
 }
 
 static uint8_t *put_bytes(uint8_t *out, const codes *c)
 {
-    for (uint32_t g = 0; g < 8; g++)
-        for (uint32_t r = 0; r < R8_ROWS; r++)
-            memcpy(out + 32 * g + 4 * r, &c->of[r][4 * g], 4);
+    memcpy(out, c->of, 256);
     return out + 256;
 }
 
 static uint8_t *put_fifth_bits(uint8_t *out, const codes *c)
 {
-    for (uint32_t r = 0; r < R8_ROWS; r++)
-        for (uint32_t i = 0; i < 4; i++) {
-            uint32_t bits = 0;
-            for (uint32_t g = 0; g < 8; g++)
-                bits |= (uint32_t)(c->of[r][4 * g + i] >> 4 & 1) << g;
-            out[4 * r + i] = (uint8_t)bits;
-        }
+    uint32_t bits[R8_ROWS] = { 0 };
+    for (uint32_t g = 0; g < 8; g++)
+        for (uint32_t r = 0; r < R8_ROWS; r++)
+            bits[r] |= (c->of[g][r] >> 4 & EACH(1u)) << g;
+    memcpy(out, bits, sizeof bits);
     return out + 32;
 }
 
 // Two bits of each code, from bit `shift` on.
 static uint8_t *put_pairs(uint8_t *out, const codes *c, uint32_t shift)
 {
-    for (uint32_t half = 0; half < 2; half++)
+    uint32_t bits[2][R8_ROWS] = { 0 };
+    for (uint32_t g = 0; g < 8; g++)
         for (uint32_t r = 0; r < R8_ROWS; r++)
-            for (uint32_t i = 0; i < 4; i++) {
-                uint32_t bits = 0;
-                for (uint32_t g = 0; g < 4; g++)
-                    bits |= (uint32_t)(c->of[r][4 * (4 * half + g) + i] >> shift & 3) << (2 * g);
-                out[32 * half + 4 * r + i] = (uint8_t)bits;
-            }
+            bits[g / 4][r] |= (c->of[g][r] >> shift & EACH(3u)) << (2 * (g % 4));
+    memcpy(out, bits, sizeof bits);
     return out + 64;
 }
 
@@ -74,15 +83,25 @@ static void put_half(uint8_t *out, uint32_t row, uint16_t half)
     memcpy(out + 2 * row, &half, sizeof half);
 }
 
-static void split_nibbles(uint8_t out[32], const uint8_t q[16])
+// ---- 32-element formats ----
+
+static void take_nibbles(codes *c, uint32_t row, const uint8_t q[16])
 {
-    for (uint32_t j = 0; j < 16; j++) {
-        out[j] = q[j] & 15;
-        out[j + 16] = q[j] >> 4;
+    for (uint32_t j = 0; j < 4; j++) {
+        c->of[j][row] = word_at(q, j) & EACH(15u);
+        c->of[j + 4][row] = word_at(q, j) >> 4 & EACH(15u);
     }
 }
 
-// ---- 32-element formats ----
+// Bit 4 g + i of high[row] becomes bit 4 of byte i of word g: four copies, 7 bits apart, have each bit in its byte.
+static void take_fifth_bits(codes *c, const uint32_t high[R8_ROWS])
+{
+    for (uint32_t g = 0; g < 8; g++)
+        for (uint32_t r = 0; r < R8_ROWS; r++) {
+            const uint32_t four = high[r] >> (4 * g) & 15;
+            c->of[g][r] |= ((four | four << 7 | four << 14 | four << 21) & EACH(1u)) << 4;
+        }
+}
 
 static void pack_q4_0(uint8_t *record, const uint8_t *const rows[R8_ROWS])
 {
@@ -91,7 +110,7 @@ static void pack_q4_0(uint8_t *record, const uint8_t *const rows[R8_ROWS])
     for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
         const collet_q4_0 *b = (const collet_q4_0 *)rows[r]; // iq4_nl has the same bytes
         put_half(record, r, b->d);
-        split_nibbles(c.of[r], b->q);
+        take_nibbles(&c, r, b->q);
     }
     put_nibbles(record + 16, &c);
 }
@@ -104,41 +123,39 @@ static void pack_q4_1(uint8_t *record, const uint8_t *const rows[R8_ROWS])
         const collet_q4_1 *b = (const collet_q4_1 *)rows[r];
         put_half(record, r, b->d);
         put_half(record + 16, r, b->m);
-        split_nibbles(c.of[r], b->q);
+        take_nibbles(&c, r, b->q);
     }
     put_nibbles(record + 32, &c);
-}
-
-static void fifth_bits(uint8_t out[32], uint32_t high)
-{
-    for (uint32_t i = 0; i < 32; i++)
-        out[i] |= (uint8_t)((high >> i & 1) << 4);
 }
 
 static void pack_q5_0(uint8_t *record, const uint8_t *const rows[R8_ROWS])
 {
     codes c = { 0 };
+    uint32_t high[R8_ROWS] = { 0 };
     memset(record, 0, 16);
     for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
         const collet_q5_0 *b = (const collet_q5_0 *)rows[r];
         put_half(record, r, b->d);
-        split_nibbles(c.of[r], b->q);
-        fifth_bits(c.of[r], b->high);
+        take_nibbles(&c, r, b->q);
+        high[r] = b->high;
     }
+    take_fifth_bits(&c, high);
     put_fifth_bits(put_nibbles(record + 16, &c), &c);
 }
 
 static void pack_q5_1(uint8_t *record, const uint8_t *const rows[R8_ROWS])
 {
     codes c = { 0 };
+    uint32_t high[R8_ROWS] = { 0 };
     memset(record, 0, 32);
     for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
         const collet_q5_1 *b = (const collet_q5_1 *)rows[r];
         put_half(record, r, b->d);
         put_half(record + 16, r, b->m);
-        split_nibbles(c.of[r], b->q);
-        fifth_bits(c.of[r], b->high);
+        take_nibbles(&c, r, b->q);
+        high[r] = b->high;
     }
+    take_fifth_bits(&c, high);
     put_fifth_bits(put_nibbles(record + 32, &c), &c);
 }
 
@@ -149,7 +166,8 @@ static void pack_q8_0(uint8_t *record, const uint8_t *const rows[R8_ROWS])
     for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
         const collet_q8_0 *b = (const collet_q8_0 *)rows[r];
         put_half(record, r, b->d);
-        memcpy(c.of[r], b->q, 32);
+        for (uint32_t g = 0; g < 8; g++)
+            c.of[g][r] = word_at(b->q, g);
     }
     put_bytes(record + 16, &c);
 }
@@ -169,8 +187,8 @@ static void pack_q4_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
             put_half(record + 16, r, b->dmin);
             out[r] = collet_k_scale(b->scales, s);
             out[8 + r] = collet_k_min(b->scales, s);
-            for (uint32_t l = 0; l < 32; l++)
-                c.of[r][l] = b->q[32 * (s / 2) + l] >> (4 * (s % 2)) & 15;
+            for (uint32_t g = 0; g < 8; g++)
+                c.of[g][r] = word_at(b->q + 32 * (s / 2), g) >> (4 * (s % 2)) & EACH(15u);
         }
         out = put_nibbles(out + 16, &c);
     }
@@ -189,8 +207,9 @@ static void pack_q5_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
             put_half(record + 16, r, b->dmin);
             out[r] = collet_k_scale(b->scales, s);
             out[8 + r] = collet_k_min(b->scales, s);
-            for (uint32_t l = 0; l < 32; l++)
-                c.of[r][l] = (uint8_t)((b->q[32 * (s / 2) + l] >> (4 * (s % 2)) & 15) | (b->high[l] >> s & 1) << 4);
+            for (uint32_t g = 0; g < 8; g++)
+                c.of[g][r] = (word_at(b->q + 32 * (s / 2), g) >> (4 * (s % 2)) & EACH(15u)) |
+                             (word_at(b->high, g) >> s & EACH(1u)) << 4;
         }
         out = put_fifth_bits(put_nibbles(out + 16, &c), &c);
     }
@@ -209,10 +228,9 @@ static void pack_q6_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
             put_half(record, r, b->d);
             out[r] = (uint8_t)b->scales[2 * s];
             out[8 + r] = (uint8_t)b->scales[2 * s + 1];
-            for (uint32_t l = 0; l < 32; l++) {
-                const uint8_t low = b->low[64 * half + 32 * (plane % 2) + l] >> (4 * (plane / 2)) & 15;
-                c.of[r][l] = (uint8_t)(low | (b->high[32 * half + l] >> (2 * plane) & 3) << 4);
-            }
+            for (uint32_t g = 0; g < 8; g++)
+                c.of[g][r] = (word_at(b->low + 64 * half + 32 * (plane % 2), g) >> (4 * (plane / 2)) & EACH(15u)) |
+                             (word_at(b->high + 32 * half, g) >> (2 * plane) & EACH(3u)) << 4;
         }
         out = put_pairs(put_nibbles(out + 16, &c), &c, 4);
     }
@@ -236,8 +254,9 @@ static void pack_q3_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
             put_half(record, r, b->d);
             out[r] = q3_k_scale(b->scales, 2 * s);
             out[8 + r] = q3_k_scale(b->scales, 2 * s + 1);
-            for (uint32_t l = 0; l < 32; l++) // 4 too large: the kernel takes it off again
-                c.of[r][l] = (uint8_t)((b->q[32 * (s / 4) + l] >> (2 * (s % 4)) & 3) | (b->high[l] >> s & 1) << 2);
+            for (uint32_t g = 0; g < 8; g++) // 4 too large: the kernel takes it off again
+                c.of[g][r] = (word_at(b->q + 32 * (s / 4), g) >> (2 * (s % 4)) & EACH(3u)) |
+                             (word_at(b->high, g) >> s & EACH(1u)) << 2;
         }
         out = put_nibbles(out + 16, &c);
     }
@@ -258,8 +277,8 @@ static void pack_q2_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
                 out[8 * half + r] = b->scales[2 * s + half] & 15;
                 out[16 + 8 * half + r] = b->scales[2 * s + half] >> 4;
             }
-            for (uint32_t l = 0; l < 32; l++)
-                c.of[r][l] = b->q[32 * (s / 4) + l] >> (2 * (s % 4)) & 3;
+            for (uint32_t g = 0; g < 8; g++)
+                c.of[g][r] = word_at(b->q + 32 * (s / 4), g) >> (2 * (s % 4)) & EACH(3u);
         }
         out = put_pairs(out + 32, &c, 0);
     }

@@ -290,6 +290,33 @@ static void test_matmul__kernel_agrees_with_the_formula(void **state)
     }
 }
 
+// Whole numbers up to 127, with a 127 in each block, are quantized exactly: only the rounding of f32 sums is left. This
+// is the twin in plain C that quantizes as the kernel does, without writing the quantizer twice.
+static void test_matmul__activations_held_exactly_leave_only_rounding(void **state)
+{
+    const collet_cpu_matmul_kernel *k = kernel_or_skip(state);
+    for (size_t i = 0; i < COLLET_COUNT(shapes); i++) {
+        product p = product_make(k, shapes[i]);
+        uint64_t seed = 3;
+        for (uint32_t t = 0; t < p.s.n_tokens; t++)
+            for (uint32_t e = 0; e < p.n_in; e++)
+                x_row(&p, t)[e] = e % 32 == t % 32 ? -127.0f : rintf(127.0f * collet_test_random(&seed));
+        reckon(&p);
+        run(&p);
+        double error = 0.0, energy = 0.0;
+        for (uint32_t t = 0; t < p.s.n_tokens; t++)
+            for (uint32_t o = 0; o < p.s.n_out; o++) {
+                const double want = p.want[(size_t)t * p.s.n_out + o], off = y_row(&p, t)[o] - want;
+                assert_true(fabs(off) <= 2e-4 * p.bound[(size_t)t * p.s.n_out + o] || p.format->block_elems == 1);
+                error += off * off;
+                energy += want * want;
+            }
+        if (p.s.n_tokens * p.s.n_out >= 40)
+            assert_true(error <= 1e-10 * energy);
+        product_free(&p);
+    }
+}
+
 static void test_matmul__large_and_small_activations_agree_too(void **state)
 {
     static const float sizes[] = { 1e30f, 1e4f, 1e-4f, 1e-25f };
@@ -418,6 +445,12 @@ static void test_matmul__what_does_not_fit_is_refused_by_name(void **state)
     b.w.format = b.host.host.intern(b.host.host.self, "q8_1");
     refuses(&b, "no kernel for weights in q8_1");
     b.w = w;
+    b.w.layout = b.host.host.intern(b.host.host.self, "q4_k.r99");
+    refuses(&b, "weight: packed as q4_k.r99 already");
+    b.w = w;
+    b.w.domain = b.host.host.intern(b.host.host.self, "sim");
+    refuses(&b, "weight: not in the domain cpu");
+    b.w = w;
     b.w.shape[1] = b.x.shape[1] = 300;
     refuses(&b, "rows of 300: q4_k has blocks of 256");
     b.w = w;
@@ -436,6 +469,8 @@ static void test_matmul__what_does_not_fit_is_refused_by_name(void **state)
     b.in[1] = NULL;
     b.desc.n_in = 1;
     refuses(&b, "1 inputs and 1 outputs: a matmul has 2 and 1");
+    b.desc.op = b.host.host.intern(b.host.host.self, "conv");
+    refuses(&b, "no such op in this module");
     unbind(&b);
     product_free(&p);
 }
@@ -508,6 +543,7 @@ int main(void)
         CMUnitTestFunction run;
     } promises[] = {
         PROMISE(test_matmul__kernel_agrees_with_the_formula),
+        PROMISE(test_matmul__activations_held_exactly_leave_only_rounding),
         PROMISE(test_matmul__large_and_small_activations_agree_too),
         PROMISE(test_matmul__codes_at_their_limits_do_not_saturate),
         PROMISE(test_matmul__zero_rows_give_zero),
