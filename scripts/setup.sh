@@ -21,7 +21,7 @@ if [ "$(id -u)" -ne 0 ]; then
     echo "setup: failed: not root and no sudo; as root run: apt-get install ${missing[*]}" >&2
     exit 1
   fi
-  run_as_root=(sudo)
+  run_as_root=(sudo env DEBIAN_FRONTEND=noninteractive)
 fi
 
 echo "setup: installing ${missing[*]}"
