@@ -18,11 +18,12 @@
 
 extern const collet_module collet_cpu_matmul_avx2, collet_cpu_matmul_avx512;
 
-// One token's activations: q (n_in) int8, then d (n_in / 32) f32, then s (n_in / 16) f32: d times the sum of 16 q.
+// One token's activations: q (n_in) int8, then f32: d (n_in / 32), s (n_in / 32): d times the sum of 32 q, and h
+// (n_in / 16): d times the sum of 16 q.
 // A block with NaN or infinity has d = NaN, which reaches every y of the row.
 static inline uint64_t collet_cpu_act_bytes(uint32_t n_in)
 {
-    return n_in + n_in / 32 * sizeof(float) + n_in / 16 * sizeof(float);
+    return n_in + n_in / 32 * 4 * sizeof(float);
 }
 void collet_cpu_quantize_act_avx2(uint8_t *act, const float *x, uint32_t n_in);
 

@@ -22,7 +22,7 @@ static int32_t sum16(__m128i q)
 
 void collet_cpu_quantize_act_avx2(uint8_t *act, const float *x, uint32_t n_in)
 {
-    float *d = (float *)(void *)(act + n_in), *s = d + n_in / 32;
+    float *d = (float *)(void *)(act + n_in), *s = d + n_in / 32, *h = s + n_in / 32;
     const __m256 no_sign = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
     // Packing 32-bit lanes to bytes goes through 128-bit halves; this puts the bytes back in order.
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
@@ -44,7 +44,10 @@ void collet_cpu_quantize_act_avx2(uint8_t *act, const float *x, uint32_t n_in)
         const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
         _mm256_storeu_si256((__m256i *)(void *)(act + 32 * b), bytes);
         d[b] = scale;
-        s[2 * b] = scale * (float)sum16(_mm256_castsi256_si128(bytes));
-        s[2 * b + 1] = scale * (float)sum16(_mm256_extracti128_si256(bytes, 1));
+        const int32_t low_sum = sum16(_mm256_castsi256_si128(bytes));
+        const int32_t high_sum = sum16(_mm256_extracti128_si256(bytes, 1));
+        s[b] = scale * (float)(low_sum + high_sum);
+        h[2 * b] = scale * (float)low_sum;
+        h[2 * b + 1] = scale * (float)high_sum;
     }
 }

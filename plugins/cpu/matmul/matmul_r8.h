@@ -24,7 +24,7 @@ typedef struct r8_format {
 // One token's activations.
 typedef struct r8_token {
     const uint8_t *q;
-    const float *d, *s;
+    const float *d, *s, *h;
 } r8_token;
 
 R8_INLINE r8_token r8_token_at(const collet_cpu_matmul_args *a, uint32_t token)
@@ -32,6 +32,7 @@ R8_INLINE r8_token r8_token_at(const collet_cpu_matmul_args *a, uint32_t token)
     r8_token t = { .q = a->act + token * a->act_bytes };
     t.d = (const float *)(const void *)(t.q + a->n_in);
     t.s = t.d + a->n_in / 32;
+    t.h = t.s + a->n_in / 32;
     return t;
 }
 
@@ -88,12 +89,12 @@ R8_INLINE void r8_blocks(const collet_cpu_matmul_args *a, uint32_t panel, uint32
             const uint8_t *q = t[c].q + 32 * b;
             const __m256i dot = f.bits ? r8_dot(w, q, 0, 8, f.bits) : r8_dot_signed(w, q);
             __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(dot), _mm256_broadcast_ss(t[c].d + b));
-            const float s = t[c].s[2 * b] + t[c].s[2 * b + 1];
+            const __m256 s = _mm256_broadcast_ss(t[c].s + b);
             if (f.offset)
-                v = _mm256_sub_ps(v, _mm256_set1_ps((float)f.offset * s));
+                v = _mm256_fnmadd_ps(_mm256_set1_ps((float)f.offset), s, v);
             sum[c] = _mm256_fmadd_ps(d, v, sum[c]);
             if (f.has_min)
-                sum[c] = _mm256_fmadd_ps(m, _mm256_set1_ps(s), sum[c]);
+                sum[c] = _mm256_fmadd_ps(m, s, sum[c]);
         }
     }
     for (int c = 0; c < n; c++)
@@ -128,7 +129,7 @@ R8_INLINE void r8_super32(const collet_cpu_matmul_args *a, uint32_t panel, uint3
                 const __m256 dot = _mm256_cvtepi32_ps(r8_dot(w, t[c].q + 32 * b, 0, 8, f.bits));
                 const __m256 v = _mm256_mul_ps(dot, _mm256_broadcast_ss(t[c].d + b));
                 scaled[c] = _mm256_fmadd_ps(scale, v, scaled[c]);
-                taken[c] = _mm256_fmadd_ps(min, _mm256_set1_ps(t[c].s[2 * b] + t[c].s[2 * b + 1]), taken[c]);
+                taken[c] = _mm256_fmadd_ps(min, _mm256_broadcast_ss(t[c].s + b), taken[c]);
             }
         }
         for (int c = 0; c < n; c++)
@@ -168,7 +169,7 @@ R8_INLINE void r8_super16(const collet_cpu_matmul_args *a, uint32_t panel, uint3
                 for (int c = 0; c < n; c++) {
                     const __m256 dot = _mm256_cvtepi32_ps(r8_dot(w, t[c].q + 32 * b, 4 * half, 4, f.bits));
                     __m256 v = _mm256_mul_ps(dot, _mm256_broadcast_ss(t[c].d + b));
-                    const __m256 s = _mm256_broadcast_ss(t[c].s + 2 * b + (uint32_t)half);
+                    const __m256 s = _mm256_broadcast_ss(t[c].h + 2 * b + (uint32_t)half);
                     if (f.offset)
                         v = _mm256_fnmadd_ps(_mm256_set1_ps((float)f.offset), s, v);
                     scaled[c] = _mm256_fmadd_ps(scale, v, scaled[c]);

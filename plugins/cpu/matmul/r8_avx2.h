@@ -13,6 +13,10 @@
 
 #define R8_INLINE static inline __attribute__((always_inline))
 
+// gcc turns a chain of additions into a tree, whose leaves do not fit the 16 registers: four spills for each token.
+// This keeps the chain.
+#define R8_IN_ORDER(v) __asm__("" : "+x"(v))
+
 R8_INLINE __m256i r8_four(const uint8_t *a)
 {
     int32_t four;
@@ -27,8 +31,10 @@ R8_INLINE __m256i r8_dot(const __m256i w[8], const uint8_t *a, int first, int n,
     __m256i sum = _mm256_setzero_si256();
     for (int g = first; g < first + n; g += steps) {
         __m256i part = _mm256_maddubs_epi16(w[g], r8_four(a + 4 * g));
-        for (int k = g + 1; k < g + steps && k < first + n; k++)
+        for (int k = g + 1; k < g + steps && k < first + n; k++) {
             part = _mm256_add_epi16(part, _mm256_maddubs_epi16(w[k], r8_four(a + 4 * k)));
+            R8_IN_ORDER(part);
+        }
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(part, _mm256_set1_epi16(1)));
     }
     return sum;
