@@ -151,9 +151,15 @@ int collet_session_open(collet_session *s, const collet_args *args)
         exit_code = find_plugins(s);
     if (exit_code == COLLET_EXIT_OK)
         exit_code = check_profile(s);
-    if (exit_code != COLLET_EXIT_OK)
+    if (exit_code != COLLET_EXIT_OK) {
         collet_session_close(s);
-    return exit_code;
+        return exit_code;
+    }
+    size_t n_notes = 0;
+    const char *const *notes = collet_profile_notes(s->profile, &n_notes);
+    for (size_t i = 0; i < n_notes; i++)
+        collet_log_line(&s->log, COLLET_LOG_WARN, NULL, "%s", notes[i]);
+    return COLLET_EXIT_OK;
 }
 
 void collet_session_close(collet_session *s)

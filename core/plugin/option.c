@@ -3,6 +3,7 @@
 #include "core/plugin/option.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,8 +33,15 @@ static collet_status parse(collet_value *out, const collet_option_info *o, const
         *out = (collet_value){ .type = COLLET_OPT_INT };
         return COLLET_OK;
     }
-    const collet_value_type type = { .type = o->type, .min = o->min, .max = o->max, .choices = o->choices };
-    return collet_value_parse(out, &type, text, err);
+    // The range is checked here, because the message says it in words: "auto or 1..1024".
+    const collet_value_type type = { .type = o->type, .min = -INFINITY, .max = INFINITY, .choices = o->choices };
+    collet_status st = collet_value_parse(out, &type, text, err);
+    if (st != COLLET_OK || o->type == COLLET_OPT_BOOL || o->type == COLLET_OPT_STR || o->type == COLLET_OPT_ENUM)
+        return st;
+    double number = o->type == COLLET_OPT_FLOAT ? out->u.f : (double)out->u.i;
+    if (number < o->min || number > o->max)
+        return collet_fail(err, COLLET_E_INVALID, "'%s' is out of range", text);
+    return COLLET_OK;
 }
 
 collet_status collet_option_parse(collet_value *out, const collet_option_info *o, const char *text, collet_error *err)
@@ -125,31 +133,4 @@ const char *collet_option_type_name(uint32_t type)
 {
     static const char *const names[] = { "?", "bool", "int", "number", "text", "choice", "size" };
     return names[type < COLLET_COUNT(names) ? type : 0];
-}
-
-const char *collet_option_format(char *out, size_t n_out, const collet_option_info *o, const collet_value *value)
-{
-    collet_text t = { 0 };
-    switch (o->type) {
-    case COLLET_OPT_BOOL:
-        collet_text_printf(&t, "%s", value->u.i ? "true" : "false");
-        break;
-    case COLLET_OPT_INT:
-        if (takes_auto(o) && value->u.i == 0)
-            collet_text_printf(&t, "auto");
-        else
-            collet_text_printf(&t, "%" PRId64, value->u.i);
-        break;
-    case COLLET_OPT_FLOAT:
-        collet_text_printf(&t, "%.17g", value->u.f);
-        break;
-    case COLLET_OPT_BYTES:
-        add_number(&t, o->type, (double)value->u.i);
-        break;
-    default:
-        collet_text_printf(&t, "%s", value->u.s ? value->u.s : "");
-    }
-    snprintf(out, n_out, "%s", t.data ? t.data : "");
-    collet_text_free(&t);
-    return out;
 }

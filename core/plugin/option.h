@@ -23,7 +23,4 @@ const char *collet_option_range(char *out, size_t n_out, const collet_option_inf
 // "int", "size", ...
 const char *collet_option_type_name(uint32_t type);
 
-// "16", "true", "4GiB": the text that collet_option_parse() reads back. Returns out.
-const char *collet_option_format(char *out, size_t n_out, const collet_option_info *o, const collet_value *value);
-
 #endif

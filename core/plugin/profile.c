@@ -76,7 +76,8 @@ static void read_opened(loader *l, const char *path, const char *text, size_t n_
 {
     collet_profile *p = l->source.profile;
     const collet_yaml_node *root = NULL;
-    if (collet_yaml_parse(&root, &p->arena, path, text, n_bytes, l->source.problems) != COLLET_OK)
+    const collet_yaml_input input = { .name = path, .text = text, .n_bytes = n_bytes, .is_file = true };
+    if (collet_yaml_parse(&root, &p->arena, &input, l->source.problems) != COLLET_OK)
         return;
     const collet_mark top = { .file = path, .line = 1, .column = 1 };
     if (!root) {
@@ -172,19 +173,28 @@ static collet_status fill_scalars(collet_profile *p, collet_error *err)
     return COLLET_OK;
 }
 
-static void fill_slots(collet_profile *p)
+// `use: any` where no rule before matches everything, so that what `profile show` prints is read back as the same.
+static void append_any(collet_profile *p, size_t slot)
 {
     static const char *const any[] = { "any", NULL };
     static const collet_mark any_marks[] = { { .file = "(built in)" } };
+    for (const profile_rule *r = p->slots[slot].first; r; r = r->next)
+        if (profile_match_is_open(&r->match))
+            return;
+    profile_rule *last = collet_arena_alloc(&p->arena, sizeof *last);
+    if (!last)
+        return;
+    last->rule = (collet_rule){ .use = any, .file = "(built in)", .origin = COLLET_ORIGIN_BUILT_IN };
+    last->place.origin = COLLET_ORIGIN_BUILT_IN;
+    last->use_marks = any_marks;
+    *p->slots[slot].last = last;
+}
+
+static void fill_slots(collet_profile *p)
+{
     bool fallback_error = strcmp(collet_profile_text(p, "fallback"), "error") == 0;
     for (size_t i = 0; i < collet_schema_n_slots; i++) {
-        profile_rule *last = collet_arena_alloc(&p->arena, sizeof *last);
-        if (!last)
-            return;
-        last->rule = (collet_rule){ .use = any, .file = "(built in)", .origin = COLLET_ORIGIN_BUILT_IN };
-        last->place.origin = COLLET_ORIGIN_BUILT_IN;
-        last->use_marks = any_marks;
-        *p->slots[i].last = last;
+        append_any(p, i);
         for (profile_rule *r = p->slots[i].first; r; r = r->next)
             if (!r->has_fallback)
                 r->rule.fallback_error = fallback_error;
@@ -218,14 +228,12 @@ static collet_status load_into(collet_profile *p, const collet_profile_opts *opt
     for (size_t i = 0; i < collet_schema_n_slots; i++)
         p->slots[i].last = &p->slots[i].first;
     read_sources(&l, opts);
-    if (problems.n > 0)
+    if (problems.n > 0 && !p->arena.failed) // without memory, what is missing may be our own loss
         return problems.first;
     collet_status st = fill_scalars(p, err);
-    if (st != COLLET_OK)
-        return st;
     fill_slots(p);
     fill_lists(p);
-    return p->arena.failed ? collet_fail(err, COLLET_E_NOMEM, "no memory for the profile") : COLLET_OK;
+    return p->arena.failed ? collet_fail(err, COLLET_E_NOMEM, "no memory for the profile") : st;
 }
 
 collet_status collet_profile_load(collet_profile **out, const collet_profile_opts *opts, collet_text *problems,
@@ -331,4 +339,10 @@ const collet_plugin_pin *collet_profile_pins(const collet_profile *p, size_t *n)
 {
     *n = p->n_pins;
     return p->pin_list;
+}
+
+const char *const *collet_profile_notes(const collet_profile *p, size_t *n)
+{
+    *n = p->n_notes;
+    return p->notes;
 }

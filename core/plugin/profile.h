@@ -69,7 +69,7 @@ typedef struct collet_rule {
 } collet_rule;
 
 // The first rule of `slot` ("matmul", "attention", "ops", "kvcache", "quant", "device", ...) that matches; never NULL:
-// the last rule of every slot is the built-in `use: any`.
+// where no other does, the built-in `use: any` matches.
 const collet_rule *collet_profile_rule(const collet_profile *p, const char *slot, const collet_rule_query *query);
 
 // Option values for opening a module: defaults of its table, overridden by what the profile says for it.
@@ -80,6 +80,10 @@ collet_status collet_profile_values(const collet_profile *p, const collet_module
 // Lists for collet_registry_opts. Lent until the profile is destroyed.
 const char *const *collet_profile_search(const collet_profile *p, size_t *n);
 const collet_plugin_pin *collet_profile_pins(const collet_profile *p, size_t *n);
+
+// What was seen and is not honoured, one sentence each, for a warning: variables of the seed that this version cannot
+// serve. Lent until the profile is destroyed.
+const char *const *collet_profile_notes(const collet_profile *p, size_t *n);
 
 // `profile show`: the resolved profile as YAML; with_origin adds "# flag|env COLLET_X|file:line|default" to each line.
 void collet_profile_print(const collet_profile *p, FILE *out, bool with_origin);

@@ -21,7 +21,8 @@
 
 #define PROFILE_FILES_MAX 32
 #define PROFILE_EXTENDS_MAX 8 // depth
-#define RULE_LAYERS_MAX 16    // ranges of one `layers:`
+#define PROFILE_NOTES_MAX 16
+#define RULE_LAYERS_MAX 16 // ranges of one `layers:`
 
 // Where a value was set, and by whom.
 typedef struct profile_place {
@@ -78,11 +79,6 @@ typedef struct profile_path { // of `search`, of `plugins`
     struct profile_path *next;
 } profile_path;
 
-typedef struct profile_note {
-    const char *text;
-    struct profile_note *next;
-} profile_note;
-
 struct collet_profile {
     collet_arena arena;
     profile_scalar scalars[COLLET_SCHEMA_KEYS_MAX];
@@ -92,7 +88,8 @@ struct collet_profile {
     profile_option *options, **last_option;
     profile_path *search, **last_search;
     profile_path *pins, **last_pin;
-    profile_note *notes; // what was seen and not honoured: printed by `profile show`
+    const char *notes[PROFILE_NOTES_MAX]; // what was seen and not honoured
+    size_t n_notes;
     const char **search_list;
     size_t n_search;
     collet_plugin_pin *pin_list;
@@ -133,7 +130,8 @@ const char *profile_join_path(collet_arena *arena, const char *folder, const cha
 // ---- profile_rule.c ----
 void profile_read_slot(profile_source *s, size_t slot, const collet_yaml_node *node);
 bool profile_rule_matches(const profile_match *match, const collet_rule_query *query);
-bool profile_id_is_valid(const char *id); // "cpu.matmul.ref", "acme:cpu.matmul.ref", "any"
+bool profile_match_is_open(const profile_match *match); // states nothing: matches all
+bool profile_id_is_valid(const char *id);               // "cpu.matmul.ref", "acme:cpu.matmul.ref", "any"
 
 // ---- profile_source.c ----
 void profile_read_sets(profile_source *s, const char *const *sets, size_t n_sets);

@@ -165,6 +165,8 @@ const char *profile_join_path(collet_arena *arena, const char *folder, const cha
     const char *home = getenv("HOME");
     if (strncmp(path, "~/", 2) == 0 && home)
         return collet_arena_printf(arena, "%s%s", home, path + 1);
+    if (strncmp(path, "./", 2) == 0)
+        path += 2;
     if (path[0] == '/' || strcmp(folder, ".") == 0)
         return path;
     return collet_arena_printf(arena, "%s/%s", folder, path);

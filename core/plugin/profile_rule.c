@@ -273,6 +273,11 @@ static bool matches_layer(const profile_match *m, int32_t layer)
     return m->n_layers == 0;
 }
 
+bool profile_match_is_open(const profile_match *m)
+{
+    return !m->ops && !m->formats && !m->tensors && m->phases == 0 && m->n_layers == 0 && !m->has_tokens;
+}
+
 bool profile_rule_matches(const profile_match *m, const collet_rule_query *q)
 {
     return matches_any(m->ops, q->op) && matches_any(m->formats, q->format) && matches_any(m->tensors, q->tensor) &&

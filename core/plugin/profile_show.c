@@ -225,8 +225,8 @@ void collet_profile_print(const collet_profile *profile, FILE *out, bool with_or
             print_rule(&p, profile, r);
     }
     print_options(&p, profile);
-    for (const profile_note *n = profile->notes; n; n = n->next)
-        fprintf(out, "# %s\n", n->text);
+    for (size_t i = 0; i < profile->n_notes; i++)
+        fprintf(out, "# %s\n", profile->notes[i]);
 }
 
 // ---- JSON: every value with its origin; NULL results of jansson are carried to the end, where dumps() fails ----
@@ -346,8 +346,8 @@ char *collet_profile_json(const collet_profile *p)
     json_object_set_new(root, "options", json_of_options(p));
     json_object_set_new(root, "search", json_of_paths(p->search));
     json_object_set_new(root, "plugins", json_of_paths(p->pins));
-    for (const profile_note *n = p->notes; n; n = n->next)
-        json_array_append_new(notes, json_string(n->text));
+    for (size_t i = 0; i < p->n_notes; i++)
+        json_array_append_new(notes, json_string(p->notes[i]));
     json_object_set_new(root, "notes", notes);
     char *text = json_dumps(root, JSON_INDENT(2));
     json_decref(root);

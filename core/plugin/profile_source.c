@@ -11,7 +11,8 @@ extern char **environ;
 static void set_slot(profile_source *s, size_t slot, const char *text, const collet_mark *mark)
 {
     const collet_yaml_node *node = NULL;
-    collet_status st = collet_yaml_parse(&node, &s->profile->arena, mark->file, text, strlen(text), s->problems);
+    const collet_yaml_input input = { .name = mark->file, .text = text, .n_bytes = strlen(text) };
+    collet_status st = collet_yaml_parse(&node, &s->profile->arena, &input, s->problems);
     if (st == COLLET_OK && !node)
         collet_problem(s->problems, COLLET_E_INVALID, mark, "which module?");
     else if (st == COLLET_OK)
@@ -157,13 +158,13 @@ static bool is_off(const char *text)
 
 static void add_note(profile_source *s, const collet_schema_seed *seed, const char *text)
 {
-    profile_note *note = collet_arena_alloc(&s->profile->arena, sizeof *note);
-    if (!note)
+    collet_profile *p = s->profile;
+    if (p->n_notes == PROFILE_NOTES_MAX)
         return;
-    note->text = collet_arena_printf(&s->profile->arena, "%s=%s is not honoured: this version has %s", seed->env, text,
-                                     seed->what);
-    note->next = s->profile->notes;
-    s->profile->notes = note->text ? note : note->next;
+    const char *note =
+        collet_arena_printf(&p->arena, "%s=%s is not honoured: this version has %s", seed->env, text, seed->lacks);
+    if (note)
+        p->notes[p->n_notes++] = note;
 }
 
 void profile_read_seed_env(profile_source *s)
@@ -172,11 +173,9 @@ void profile_read_seed_env(profile_source *s)
         const collet_schema_seed *seed = &collet_schema_seeds[i];
         const char *text = environment(s, seed->env);
         int slot = seed->slot ? collet_schema_find_slot(seed->slot) : -1;
-        if (text && slot >= 0 && !s->profile->slots[slot].first) { // no flag and no COLLET_ variable spoke before
-            const collet_mark mark = { .file = seed->env };
-            set_slot(s, (size_t)slot, is_off(text) ? seed->off : seed->on, &mark);
-        } else if (text && slot < 0 && !is_off(text)) {
+        if (text && !is_off(text) && seed->lacks)
             add_note(s, seed, text);
-        }
+        else if (text && slot >= 0 && !s->profile->slots[slot].first) // no flag and no COLLET_ variable spoke before
+            set_slot(s, (size_t)slot, is_off(text) ? seed->off : seed->on, &(collet_mark){ .file = seed->env });
     }
 }

@@ -81,12 +81,12 @@ const collet_schema_later collet_schema_later_keys[] = {
 const size_t collet_schema_n_later = COLLET_COUNT(collet_schema_later_keys);
 
 const collet_schema_seed collet_schema_seeds[] = {
-    { .env = "MISTRALRS_PAGED_ATTN", .slot = "kvcache", .on = "kv.paged", .off = "kv.contiguous" },
-    { .env = "MISTRALRS_PAGED_ATTN_BLOCK_SIZE", .what = "no kv.paged" },
-    { .env = "MISTRALRS_PREFIX_CACHE_N", .what = "no prefix cache" },
-    { .env = "MISTRALRS_ISQ", .what = "no quantization while loading" },
-    { .env = "MISTRALRS_SPECULATIVE_DRAFT_MODEL", .what = "no speculative decoding" },
-    { .env = "MISTRALRS_SPECULATIVE_GAMMA", .what = "no speculative decoding" },
+    { .env = "MISTRALRS_PAGED_ATTN", .slot = "kvcache", .off = "kv.contiguous", .lacks = "no kv.paged" },
+    { .env = "MISTRALRS_PAGED_ATTN_BLOCK_SIZE", .lacks = "no kv.paged" },
+    { .env = "MISTRALRS_PREFIX_CACHE_N", .lacks = "no prefix cache" },
+    { .env = "MISTRALRS_ISQ", .lacks = "no quantization while loading" },
+    { .env = "MISTRALRS_SPECULATIVE_DRAFT_MODEL", .lacks = "no speculative decoding" },
+    { .env = "MISTRALRS_SPECULATIVE_GAMMA", .lacks = "no speculative decoding" },
 };
 const size_t collet_schema_n_seeds = COLLET_COUNT(collet_schema_seeds);
 
@@ -160,10 +160,14 @@ void collet_schema_print_markdown(FILE *out)
         fprintf(out, "%s `%s`", i == 0 ? "" : ",", collet_schema_later_keys[i].key);
     fputs(".\n\n| variable of mistral.rs | effect where `COLLET_` is unset |\n|---|---|\n", out);
     for (size_t i = 0; i < collet_schema_n_seeds; i++) {
-        const collet_schema_seed *s = &collet_schema_seeds[i];
-        if (s->slot)
-            fprintf(out, "| `%s` | `slots.%s: %s`; `false`, `0` and `none`: `%s` |\n", s->env, s->slot, s->on, s->off);
+        const collet_schema_seed *seed = &collet_schema_seeds[i];
+        fprintf(out, "| `%s` | ", seed->env);
+        if (seed->lacks)
+            fprintf(out, "a warning: this version has %s", seed->lacks);
         else
-            fprintf(out, "| `%s` | none yet (%s); `collet profile show` says so |\n", s->env, s->what);
+            fprintf(out, "`slots.%s: %s`", seed->slot, seed->on);
+        if (seed->off)
+            fprintf(out, "; `false`, `0`, `none`: `slots.%s: %s`", seed->slot, seed->off);
+        fputs(" |\n", out);
     }
 }

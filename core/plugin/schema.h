@@ -34,9 +34,10 @@ typedef struct collet_schema_later {
 // Variables of the program that Collet replaces (spnl with mistral.rs): honoured where the COLLET_ one is unset.
 typedef struct collet_schema_seed {
     const char *env;
-    const char *slot;     // sets `use` of this slot; NULL: not honoured yet
-    const char *on, *off; // module id for true and for false, 0, none
-    const char *what;     // not honoured yet: what this version lacks
+    const char *slot;  // sets `use` of this slot; NULL: nothing yet
+    const char *on;    // module id; false, 0 and none are `off`
+    const char *off;   // NULL: nothing needs to be switched off
+    const char *lacks; // why `on` is not honoured by this version, which says so; NULL: it is
 } collet_schema_seed;
 
 extern const collet_schema_key collet_schema_keys[];

@@ -2,6 +2,7 @@
 // core/plugin/yaml_tree.c - libyaml events, one after the other, into nodes.
 #include "core/plugin/yaml_tree.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -10,11 +11,56 @@
 #define ANCHORS_MAX 64
 #define ALIASES_MAX 256
 
+// Inside ${...} each ASCII byte b becomes U+10FE00 + b, a private character that YAML takes for a letter, and back when
+// its scalar is read: one character for one, so that columns stay true.
+#define SHIELD_BYTES 4
+static const unsigned char shield_lead[2] = { 0xf4, 0x8f };
+
+static char *shield(const char *text, size_t n_bytes, size_t *n_out)
+{
+    char *out = malloc(SHIELD_BYTES * n_bytes + 1);
+    size_t n = 0, end = 0; // bytes before `end` are inside ${...}
+    for (size_t i = 0; out && i < n_bytes; i++) {
+        unsigned char b = (unsigned char)text[i];
+        if (i >= end && b == '$' && i + 1 < n_bytes && text[i + 1] == '{') {
+            size_t k = i;
+            while (k < n_bytes && text[k] != '}' && text[k] != '\n')
+                k++;
+            end = k < n_bytes && text[k] == '}' ? k + 1 : i;
+        }
+        if (i < end && b < 0x80 && b >= 0x20) {
+            out[n++] = (char)shield_lead[0];
+            out[n++] = (char)shield_lead[1];
+            out[n++] = (char)(0xb8 | b >> 6);
+            out[n++] = (char)(0x80 | (b & 0x3f));
+        } else {
+            out[n++] = (char)b;
+        }
+    }
+    *n_out = n;
+    return out;
+}
+
+// In place.
+static void unshield(char *text)
+{
+    char *out = text;
+    for (const unsigned char *c = (const unsigned char *)text; *c;) {
+        if (c[0] == shield_lead[0] && c[1] == shield_lead[1] && (c[2] & 0xfe) == 0xb8) {
+            *out++ = (char)((c[2] & 1) << 6 | (c[3] & 0x3f));
+            c += SHIELD_BYTES;
+        } else {
+            *out++ = (char)*c++;
+        }
+    }
+    *out = '\0';
+}
+
 typedef struct reader {
     yaml_parser_t parser;
     yaml_event_t event; // the current one
     bool has_event;
-    const char *file;
+    const collet_yaml_input *input;
     collet_arena *arena;
     collet_problems *problems;
     size_t n_nodes, n_anchors, n_aliases;
@@ -26,7 +72,9 @@ typedef struct reader {
 
 static collet_mark mark_of(const reader *r, yaml_mark_t at)
 {
-    return (collet_mark){ .file = r->file, .line = (int)at.line + 1, .column = (int)at.column + 1 };
+    if (!r->input->is_file)
+        return (collet_mark){ .file = r->input->name };
+    return (collet_mark){ .file = r->input->name, .line = (int)at.line + 1, .column = (int)at.column + 1 };
 }
 
 static collet_status refuse(reader *r, const char *why)
@@ -38,7 +86,7 @@ static collet_status refuse(reader *r, const char *why)
 
 static collet_status out_of_memory(reader *r)
 {
-    collet_mark mark = { .file = r->file };
+    collet_mark mark = { .file = r->input->name };
     collet_problem(r->problems, COLLET_E_NOMEM, &mark, "no memory for the YAML tree");
     return COLLET_E_NOMEM;
 }
@@ -102,9 +150,13 @@ static collet_status parse_scalar(collet_yaml_node *node, reader *r)
         return refuse(r, "a NUL byte inside a text");
     if (r->event.data.scalar.tag)
         return refuse(r, "tags are not read: every key has one type already");
-    node->text = collet_arena_text(r->arena, value, n);
+    char *text = collet_arena_text(r->arena, value, n);
+    if (!text)
+        return out_of_memory(r);
+    unshield(text);
+    node->text = text;
     node->plain = r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    return node->text ? remember_anchor(r, r->event.data.scalar.anchor, node) : out_of_memory(r);
+    return remember_anchor(r, r->event.data.scalar.anchor, node);
 }
 
 static bool has_key(const collet_yaml_node *map, const char *key)
@@ -202,17 +254,22 @@ static collet_status parse_document(const collet_yaml_node **root, reader *r)
     return st;
 }
 
-collet_status collet_yaml_parse(const collet_yaml_node **root, collet_arena *arena, const char *file, const char *text,
-                                size_t n_bytes, collet_problems *problems)
+collet_status collet_yaml_parse(const collet_yaml_node **root, collet_arena *arena, const collet_yaml_input *input,
+                                collet_problems *problems)
 {
-    reader r = { .file = file, .arena = arena, .problems = problems };
-    if (!yaml_parser_initialize(&r.parser))
+    reader r = { .input = input, .arena = arena, .problems = problems };
+    size_t n_shielded = 0;
+    char *shielded = shield(input->text, input->n_bytes, &n_shielded);
+    if (!shielded || !yaml_parser_initialize(&r.parser)) {
+        free(shielded);
         return out_of_memory(&r);
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, n_bytes);
+    }
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)shielded, n_shielded);
     const collet_yaml_node *tree = NULL;
     collet_status st = parse_document(&tree, &r);
     drop_event(&r);
     yaml_parser_delete(&r.parser);
+    free(shielded);
     if (st == COLLET_OK)
         *root = tree;
     return st;

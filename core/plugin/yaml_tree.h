@@ -30,11 +30,20 @@ struct collet_yaml_node {
     size_t n_entries;
 };
 
-// Parses `text`, adding what is wrong to `problems` under the name `file`; *root is NULL for an empty text, and
-// untouched on failure. Duplicate keys are problems, but no failure: the first stays.
-// Ownership: nodes and their texts live in `arena`; file must outlive them.  Errors: INVALID, NOMEM.
-collet_status collet_yaml_parse(const collet_yaml_node **root, collet_arena *arena, const char *file, const char *text,
-                                size_t n_bytes, collet_problems *problems);
+// What to parse. `name` stands in front of messages and must outlive the nodes; without `is_file` (a flag, a variable)
+// marks have no line.
+typedef struct collet_yaml_input {
+    const char *name, *text;
+    size_t n_bytes;
+    bool is_file;
+} collet_yaml_input;
+
+// Adds what is wrong to `problems`; *root is NULL for an empty text, and untouched on failure. Duplicate keys are
+// problems, but no failure: the first stays. ${...} is one word wherever it stands, so that it needs no quotes inside
+// { } and [ ], where YAML would take its braces and commas for its own.
+// Ownership: nodes and their texts live in `arena`.  Errors: INVALID, NOMEM.
+collet_status collet_yaml_parse(const collet_yaml_node **root, collet_arena *arena, const collet_yaml_input *input,
+                                collet_problems *problems);
 
 // "a list" for messages.
 const char *collet_yaml_kind_name(const collet_yaml_node *node);
