@@ -167,7 +167,7 @@ static void select_best(candidate *c, uint32_t n, uint32_t k)
 {
     uint32_t low = 0, high = n;
     while (high - low > 1 && k > low && k < high) {
-        candidate pivot = c[low + (high - low) / 2];
+        candidate pivot = c[low + (high - 1 - low) / 2]; // never the last, or two elements are split into two and none
         uint32_t i = low, j = high - 1;
         for (;;) {
             while (before(c[i], pivot))

@@ -221,12 +221,39 @@ static void test_sample__top_logits_are_sorted_and_complete(void **state)
     assert_int_equal(ids[0], 123);
 }
 
+// The selection of the best k, for every k, whatever the order and however many are equal; it once did not end.
+static void test_sample__every_top_k_of_every_order_ends_and_keeps_the_best(void **state)
+{
+    (void)state;
+    collet_sampling s = plain;
+    s.temperature = 1e6f; // flat: whoever is kept is drawn soon
+    collet_rng rng;
+    collet_rng_seed(&rng, 3);
+    for (uint32_t round = 0; round < 2000; round++) {
+        float few[24];
+        const uint32_t n = 2 + round % 23, n_values = 2 + round % 7;
+        for (uint32_t i = 0; i < n; i++)
+            few[i] = (float)(uint32_t)(collet_rng_next(&rng) * n_values);
+        collet_sampler *sampler = collet_sampler_create(n);
+        for (s.top_k = 1; s.top_k <= n; s.top_k++)
+            for (uint32_t draw = 0; draw < 8; draw++) {
+                uint32_t token = n, n_better = 0;
+                assert_int_equal(collet_sampler_draw(sampler, few, &s, &nothing_said, &rng, &token), COLLET_OK);
+                for (uint32_t i = 0; i < n; i++)
+                    n_better += few[i] > few[token] || (few[i] == few[token] && i < token);
+                assert_true(n_better < s.top_k);
+            }
+        collet_sampler_destroy(sampler);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_sample__greedy_takes_the_largest_lowest_id_first, fill),
         cmocka_unit_test_setup(test_sample__draws_follow_the_softmax, fill),
         cmocka_unit_test_setup(test_sample__top_k_keeps_k, fill),
+        cmocka_unit_test(test_sample__every_top_k_of_every_order_ends_and_keeps_the_best),
         cmocka_unit_test_setup(test_sample__top_p_keeps_the_smallest_set_that_holds_it, fill),
         cmocka_unit_test_setup(test_sample__min_p_drops_what_is_far_from_the_best, fill),
         cmocka_unit_test_setup(test_sample__penalties_look_where_they_should, fill),
