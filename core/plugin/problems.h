@@ -5,7 +5,7 @@
 
 #include "core/base/text.h"
 
-// Where a text stands. line 0: not in a file; `file` is then "--set engine.threads" or "COLLET_THREADS".
+// Where a text stands. line 0: not in a file; `file` is then "--set" or "COLLET_THREADS".
 typedef struct collet_mark {
     const char *file;
     int line, column; // from 1

@@ -33,7 +33,8 @@ static void tell_where(checker *c, collet_text *t)
     }
     if (n_bad > 3)
         collet_text_printf(t, "; and %zu more", n_bad - 3);
-    collet_text_printf(t, " (%zu plugins were found; `collet plugins list --all` says where)", n_ok);
+    collet_text_printf(t, " (%zu plugin%s found; `collet plugins list --all` says where)", n_ok,
+                       n_ok == 1 ? " was" : "s were");
     c->told_where = true;
 }
 

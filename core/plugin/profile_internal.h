@@ -115,8 +115,8 @@ const char *profile_read_text(profile_source *s, const collet_yaml_node *node, c
 
 // One text or a list of them, NULL-terminated; *marks (may be NULL) says where each stands. Texts of the form "a, b"
 // are split when `split`. NULL after a problem; an empty list is one.
-const char *const *profile_read_texts(profile_source *s, const collet_yaml_node *node, const char *what, bool split,
-                                      const collet_mark **marks);
+const char **profile_read_texts(profile_source *s, const collet_yaml_node *node, const char *what, bool split,
+                                const collet_mark **marks);
 
 void profile_set_scalar(profile_source *s, size_t key, const char *text, const collet_mark *mark);
 void profile_set_option(profile_source *s, const profile_option *option);

@@ -131,8 +131,8 @@ static bool push_parts(collet_arena *arena, text_list *list, const char *text, c
     }
 }
 
-const char *const *profile_read_texts(profile_source *s, const collet_yaml_node *node, const char *what, bool split,
-                                      const collet_mark **marks)
+const char **profile_read_texts(profile_source *s, const collet_yaml_node *node, const char *what, bool split,
+                                const collet_mark **marks)
 {
     const collet_yaml_entry single = { .value = node };
     const collet_yaml_entry *first = node->kind == COLLET_YAML_LIST ? node->first : &single;

@@ -141,13 +141,24 @@ static void read_fallback(profile_source *s, profile_rule *r, const collet_yaml_
     r->rule.fallback_error = strcmp(text, "error") == 0;
 }
 
-static void read_use(profile_source *s, profile_rule *r, const collet_yaml_node *node)
+// A domain stands for its device module: `device: sim` is `device: sim.device`.
+static const char *id_of_device(collet_arena *arena, const char *id)
 {
-    r->rule.use = profile_read_texts(s, node, "use", true, &r->use_marks);
-    for (size_t i = 0; r->rule.use && r->rule.use[i]; i++)
-        if (!profile_id_is_valid(r->rule.use[i]))
+    bool is_domain = !strpbrk(id, ".:") && strcmp(id, "any") != 0;
+    return is_domain ? collet_arena_printf(arena, "%s.device", id) : id;
+}
+
+static void read_use(profile_source *s, size_t slot, profile_rule *r, const collet_yaml_node *node)
+{
+    const char **use = profile_read_texts(s, node, "use", true, &r->use_marks);
+    for (size_t i = 0; use && use[i]; i++) {
+        if (!profile_id_is_valid(use[i]))
             collet_problem(s->problems, COLLET_E_INVALID, &r->use_marks[i],
-                           "use: '%s' is not a module id ([a-z0-9._-], or any)", r->rule.use[i]);
+                           "use: '%s' is not a module id ([a-z0-9._-], or any)", use[i]);
+        else if (strcmp(collet_schema_slots[slot].name, "device") == 0)
+            use[i] = id_of_device(&s->profile->arena, use[i]);
+    }
+    r->rule.use = use;
 }
 
 // { kv.paged: { block_tokens: 16 } }, or { block_tokens: 16 } when `use` names one module.
@@ -180,11 +191,11 @@ static void read_rule_options(profile_source *s, const profile_rule *r, const co
     }
 }
 
-static void read_rule_key(profile_source *s, profile_rule *r, const collet_yaml_entry *e)
+static void read_rule_key(profile_source *s, size_t slot, profile_rule *r, const collet_yaml_entry *e)
 {
     const char *key = e->key->text;
     if (strcmp(key, "use") == 0)
-        read_use(s, r, e->value);
+        read_use(s, slot, r, e->value);
     else if (strcmp(key, "op") == 0)
         r->match.ops = profile_read_texts(s, e->value, "op", true, NULL);
     else if (strcmp(key, "format") == 0)
@@ -222,11 +233,11 @@ static void read_rule(profile_source *s, size_t slot, const collet_yaml_node *no
     if (!r)
         return;
     if (node->kind != COLLET_YAML_MAP) {
-        read_use(s, r, node);
+        read_use(s, slot, r, node);
     } else {
         const collet_yaml_node *options = NULL;
         for (const collet_yaml_entry *e = node->first; e; e = e->next) {
-            read_rule_key(s, r, e);
+            read_rule_key(s, slot, r, e);
             if (strcmp(e->key->text, "options") == 0)
                 options = e->value;
             else if (strcmp(e->key->text, "use") == 0 && !r->rule.use)

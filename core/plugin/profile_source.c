@@ -14,7 +14,7 @@ static void set_slot(profile_source *s, size_t slot, const char *text, const col
     const collet_yaml_input input = { .name = mark->file, .text = text, .n_bytes = strlen(text) };
     collet_status st = collet_yaml_parse(&node, &s->profile->arena, &input, s->problems);
     if (st == COLLET_OK && !node)
-        collet_problem(s->problems, COLLET_E_INVALID, mark, "which module?");
+        collet_problem(s->problems, COLLET_E_INVALID, mark, "slots.%s: which module?", collet_schema_slots[slot].name);
     else if (st == COLLET_OK)
         profile_read_slot(s, slot, node);
 }
@@ -58,7 +58,7 @@ static void set_key(profile_source *s, const char *key, const char *text, const 
 void profile_read_sets(profile_source *s, const char *const *sets, size_t n_sets)
 {
     for (size_t i = n_sets; i-- > 0;) { // the last --set of a key wins, so it is read first
-        collet_mark mark = { .file = "--set" };
+        const collet_mark mark = { .file = "--set" };
         const char *equals = strchr(sets[i], '=');
         if (!equals || equals == sets[i]) {
             collet_problem(s->problems, COLLET_E_INVALID, &mark, "'%s' is not KEY=VALUE", sets[i]);
@@ -66,8 +66,7 @@ void profile_read_sets(profile_source *s, const char *const *sets, size_t n_sets
         }
         const char *key = collet_arena_text(&s->profile->arena, sets[i], (size_t)(equals - sets[i]));
         const char *text = collet_arena_text(&s->profile->arena, equals + 1, strlen(equals + 1));
-        mark.file = key ? collet_arena_printf(&s->profile->arena, "--set %s", key) : NULL;
-        if (text && mark.file)
+        if (key && text)
             set_key(s, key, text, &mark);
         s->number++; // two --set of one key are an order, not a contradiction
     }

@@ -62,7 +62,7 @@ _Static_assert(COLLET_COUNT(collet_schema_keys) <= COLLET_SCHEMA_KEYS_MAX, "a pr
 
 const collet_schema_slot collet_schema_slots[] = {
     { .name = "device",
-      .help = "Where the model runs: `cpu`, or `sim`, a slow device for tests.",
+      .help = "Where the model runs: a domain, `cpu` or (for tests) `sim`, or a device module.",
       .env = "COLLET_DEVICE" },
     { .name = "matmul", .help = "Products with weights." },
     { .name = "attention", .help = "Storing keys and values, attending over them." },

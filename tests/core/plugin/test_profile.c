@@ -227,7 +227,7 @@ static void test_profile__yaml_bombs_are_refused(void **state)
     for (int i = 0; i < 10001; i++)
         collet_text_printf(&text, ",1");
     collet_text_printf(&text, "]\n");
-    profile_refused(t, text.data, "p.yaml:2:19999: more than 10000 values\n");
+    profile_refused(t, text.data, "p.yaml:2:19997: more than 10000 values\n");
     collet_text_free(&text);
 }
 
@@ -367,7 +367,7 @@ static void test_profile__slot_is_an_id_a_list_or_rules(void **state)
                      "  matmul: a, any\n"
                      "  attention: [{ phase: decode, use: b }, c]\n"
                      "fallback: error\n");
-    assert_string_equal(first_use(t, "device", &anything), "sim");
+    assert_string_equal(first_use(t, "device", &anything), "sim.device"); // a domain stands for its device
     assert_string_equal(collet_profile_rule(t->p, "ops", &anything)->use[1], "any");
     assert_string_equal(collet_profile_rule(t->p, "matmul", &anything)->use[1], "any");
     const collet_rule_query prefill = { .op = "attention", .phase = COLLET_PHASE_PREFILL };
@@ -394,11 +394,11 @@ static void test_profile__wrong_sets_are_named(void **state)
     profile_test *t = *state;
     static const char *const cases[][2] = {
         { "engine.threads", "--set: 'engine.threads' is not KEY=VALUE\n" },
-        { "engine.thread=1", "--set engine.thread: there is no key 'engine.thread'; did you mean 'engine.threads'?\n" },
-        { "slots.matmul=", "--set slots.matmul: which module?\n" },
-        { "slots.draft=x", "--set slots.draft: slots.draft: this version has no such slot yet\n" },
-        { "slots.ops={ use: a, phas: x }", "--set slots.ops: a rule has no key 'phas'; did you mean 'phase'?\n" },
-        { "options.dtype=f32", "--set options.dtype: 'options.dtype' is not options.MODULE.KEY\n" },
+        { "engine.thread=1", "--set: there is no key 'engine.thread'; did you mean 'engine.threads'?\n" },
+        { "slots.matmul=", "--set: slots.matmul: which module?\n" },
+        { "slots.draft=x", "--set: slots.draft: this version has no such slot yet\n" },
+        { "slots.ops={ use: a, phas: x }", "--set: a rule has no key 'phas'; did you mean 'phase'?\n" },
+        { "options.dtype=f32", "--set: 'options.dtype' is not options.MODULE.KEY\n" },
     };
     for (size_t i = 0; i < COLLET_COUNT(cases); i++) {
         t->sets[0] = cases[i][0];
