@@ -4,11 +4,11 @@
 // Repetitions interleave the read probe, prefill and decode, so that a noisy minute touches all three alike; medians
 // are printed with the smallest and the largest. One repetition in front warms up and is not counted.
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/open.h"
+#include "cli/print_json.h"
 #include "core/base/error.h"
 #include "core/measure/probe.h"
 #include "core/measure/stats.h"
@@ -113,13 +113,7 @@ static int print_json(const bench *b, figure prefill, figure decode, figure read
                                       fraction));
     json_object_set_new(object, "read",
                         json_pack("{s:f, s:f, s:f}", "bytes_per_s", read.median, "min", read.min, "max", read.max));
-    char *text = json_dumps(object, JSON_INDENT(1));
-    json_decref(object);
-    if (!text)
-        return collet_cli_error(COLLET_EXIT_MEMORY, "no memory for the result");
-    puts(text);
-    free(text);
-    return collet_cli_finish();
+    return collet_cli_print_json(object, JSON_INDENT(1));
 }
 
 static int print_result(const collet_args *args, const bench *b)

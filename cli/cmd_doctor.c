@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/cmd_doctor.c - what this machine has and lacks, each lack with a hint.
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/common.h"
+#include "cli/print_json.h"
 #include "core/base/isa.h"
 #include "core/base/text.h"
 
@@ -144,13 +144,7 @@ static int print_json(const report *r)
         json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "level", r->findings[i].level, "what",
                                               r->findings[i].what, "text", r->findings[i].text));
     json_t *object = json_pack("{s:o}", "findings", list);
-    char *text = object ? json_dumps(object, JSON_INDENT(1)) : NULL;
-    json_decref(object);
-    if (!text)
-        return collet_cli_error(COLLET_EXIT_MEMORY, "no memory for the report");
-    puts(text);
-    free(text);
-    return collet_cli_finish();
+    return collet_cli_print_json(object, JSON_INDENT(1));
 }
 
 static int run(const collet_args *args)

@@ -3,11 +3,11 @@
 //
 // Rows that differ in the layer only are shown as one with a range: "0-29". Layers whose choice differs stand apart.
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/open.h"
+#include "cli/print_json.h"
 #include "collet/plugin/op.h"
 #include "core/base/text.h"
 
@@ -180,13 +180,7 @@ static int print_json(const collet_opened *o, const collet_plan *plan)
         "kvcache", "module", collet_plan_kv_choice(plan)->module->info->id, "format",
         collet_runtime_name(o->runtime, kv->format), "blocks", (int)kv->n_blocks, "block_tokens", (int)kv->block_tokens,
         "bytes", (json_int_t)kv->n_bytes, "fallbacks", (int)collet_plan_n_fallbacks(plan), "rows", rows_json(plan));
-    char *text = object ? json_dumps(object, JSON_INDENT(1)) : NULL;
-    json_decref(object);
-    if (!text)
-        return collet_cli_error(COLLET_EXIT_MEMORY, "no memory for the plan");
-    puts(text);
-    free(text);
-    return collet_cli_finish();
+    return collet_cli_print_json(object, JSON_INDENT(1));
 }
 
 static int print_plan(const collet_args *args, const collet_opened *o, const collet_plan *plan)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/cmd_generate.c - one prompt to stdout, streamed.
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/open.h"
+#include "cli/print_json.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/engine/stop_text.h"
@@ -209,13 +209,11 @@ static int print_json(answer *a, const collet_request *r)
                   "capture", "recorded", (json_int_t)n_captures, "replayed", (json_int_t)n_replays);
     if (object && a->n_top)
         json_object_set(object, "top_logits", a->top_logits);
-    char *dumped = object && !a->failed ? json_dumps(object, JSON_COMPACT) : NULL;
-    json_decref(object);
-    if (!dumped)
-        return collet_cli_error(COLLET_EXIT_MEMORY, "no memory for the answer");
-    puts(dumped);
-    free(dumped);
-    return COLLET_EXIT_OK;
+    if (a->failed) {
+        json_decref(object);
+        object = NULL;
+    }
+    return collet_cli_print_json(object, JSON_COMPACT);
 }
 
 static int finish_answer(answer *a, collet_request *r, collet_status st, const collet_error *err)
@@ -228,10 +226,8 @@ static int finish_answer(answer *a, collet_request *r, collet_status st, const c
     }
     if (st != COLLET_OK)
         return collet_cli_fail(err, 0);
-    if (a->ids) {
-        int exit_code = print_json(a, r);
-        return exit_code == COLLET_EXIT_OK ? collet_cli_finish() : exit_code;
-    }
+    if (a->ids)
+        return print_json(a, r);
     fputc('\n', stdout);
     return collet_cli_finish();
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/cmd_inspect.c - what a model file says of itself: keys, tensors, bytes per format.
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/common.h"
+#include "cli/print_json.h"
 #include "core/base/text.h"
 #include "core/model/gguf.h"
 
@@ -95,13 +95,7 @@ static int print_json(const collet_gguf *g)
     json_t *object =
         json_pack("{s:s, s:i, s:I, s:o, s:o}", "path", collet_gguf_path(g), "version", (int)collet_gguf_version(g),
                   "bytes", (json_int_t)collet_gguf_file_bytes(g), "keys", keys, "tensors", tensors);
-    char *text = object ? json_dumps(object, JSON_INDENT(1)) : NULL;
-    json_decref(object);
-    if (!text)
-        return collet_cli_error(COLLET_EXIT_MEMORY, "no memory for the result");
-    puts(text);
-    free(text);
-    return collet_cli_finish();
+    return collet_cli_print_json(object, JSON_INDENT(1));
 }
 
 static int run(const collet_args *args)

@@ -4,12 +4,12 @@
 // The text is cut into whole chunks of --chunk tokens; each is read from an empty cache, its first token replaced by
 // BOS where the vocabulary adds one. The second half of a chunk is scored: token i > chunk/2 by the logits of token i
 // - 1.
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/open.h"
+#include "cli/print_json.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
 
@@ -74,13 +74,7 @@ static int print_result(const collet_args *args, const scorer *s, uint32_t n_chu
     }
     json_t *object = json_pack("{s:f, s:f, s:I, s:i, s:o}", "ppl", ppl, "stderr", standard_error, "tokens",
                                (json_int_t)s->n_scored, "chunks", (int)n_chunks, "running_ppl_per_chunk", running);
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-    json_decref(object);
-    if (!text)
-        return collet_cli_error(COLLET_EXIT_MEMORY, "no memory for the result");
-    puts(text);
-    free(text);
-    return collet_cli_finish();
+    return collet_cli_print_json(object, JSON_COMPACT);
 }
 
 static int run_chunks(const collet_args *args, const collet_opened *o, uint32_t *ids, size_t n_ids)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/cmd_plugins.c - plugins list: what was found, where, and why the rest was rejected.
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/common.h"
+#include "core/plugin/option.h"
+#include "cli/print_json.h"
 
 static const char *verdict_name(collet_verdict v)
 {
@@ -46,9 +47,14 @@ static int print_text(const collet_registry *r, bool all)
 static json_t *options_json(const collet_module_info *m)
 {
     json_t *list = json_array();
-    for (uint32_t i = 0; i < m->n_options; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "key", m->options[i].key, "help", m->options[i].help,
-                                              "default", m->options[i].dflt));
+    char range[192];
+    for (uint32_t i = 0; i < m->n_options; i++) {
+        const collet_option_info *o = &m->options[i];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "key", o->key, "type",
+                                              collet_option_type_name(o->type), "range",
+                                              collet_option_range(range, sizeof range, o), "help", o->help, "default",
+                                              o->dflt));
+    }
     return list;
 }
 
@@ -81,13 +87,7 @@ static int print_json(const collet_registry *r)
                                                  (int)p->cached, "modules", modules_json(r, i)));
     }
     json_t *object = json_pack("{s:o}", "plugins", plugins);
-    char *text = object ? json_dumps(object, JSON_INDENT(1)) : NULL;
-    json_decref(object);
-    if (!text)
-        return collet_cli_error(COLLET_EXIT_MEMORY, "no memory for the list");
-    puts(text);
-    free(text);
-    return collet_cli_finish();
+    return collet_cli_print_json(object, JSON_INDENT(1));
 }
 
 static int run_list(const collet_args *args)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/cmd_tokens.c - tokenize and detokenize: a vocabulary seen alone.
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/open.h"
+#include "cli/print_json.h"
 #include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/engine/vocab_gguf.h"
@@ -25,17 +25,6 @@ static int open_tokenizer(const collet_args *args, collet_gguf **gguf, collet_to
     return st == COLLET_OK ? COLLET_EXIT_OK : collet_cli_fail(&err, COLLET_EXIT_MODEL);
 }
 
-static int print_object(json_t *object)
-{
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-    json_decref(object);
-    if (!text)
-        return collet_cli_error(COLLET_EXIT_MEMORY, "no memory for the result");
-    puts(text);
-    free(text);
-    return collet_cli_finish();
-}
-
 static int tokenize_text(const collet_args *args, const collet_tokenizer *t, const char *text, size_t n)
 {
     collet_error err = COLLET_ERROR_INIT;
@@ -50,7 +39,7 @@ static int tokenize_text(const collet_args *args, const collet_tokenizer *t, con
     for (size_t i = 0; i < n_ids; i++)
         json_array_append_new(list, json_integer(ids[i]));
     free(ids);
-    return print_object(json_pack("{s:o}", "ids", list));
+    return collet_cli_print_json(json_pack("{s:o}", "ids", list), JSON_COMPACT);
 }
 
 static int run_tokenize(const collet_args *args)
@@ -125,7 +114,7 @@ static int run_detokenize(const collet_args *args)
     if (exit_code == COLLET_EXIT_OK && collet_tokenizer_decode(&text, &n, t, ids, n_ids, flags, &err) != COLLET_OK)
         exit_code = collet_cli_fail(&err, 0);
     if (exit_code == COLLET_EXIT_OK)
-        exit_code = print_object(text_object(text, n));
+        exit_code = collet_cli_print_json(text_object(text, n), JSON_COMPACT);
     free(text);
     free(ids);
     collet_tokenizer_destroy(t);
