@@ -2,6 +2,7 @@
 // cli/args.c
 #include "cli/args.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,14 +13,14 @@
 // ---- tables ----
 
 static const collet_flag global_flags[] = {
-    { .name = "verbose", .short_name = 'v', .type = COLLET_OPT_BOOL, .help = "Say more on stderr" },
-    { .name = "quiet", .short_name = 'q', .type = COLLET_OPT_BOOL, .help = "Say nothing but errors" },
-    { .name = "help", .short_name = 'h', .type = COLLET_OPT_BOOL, .help = "Show this page" },
+    { .name = "verbose", .short_name = 'v', .type = COLLET_OPT_BOOL, .help = "say more on stderr" },
+    { .name = "quiet", .short_name = 'q', .type = COLLET_OPT_BOOL, .help = "say nothing but errors" },
+    { .name = "help", .short_name = 'h', .type = COLLET_OPT_BOOL, .help = "show this page" },
     { .name = NULL },
 };
 
 static const collet_flag json_flags[] = {
-    { .name = "json", .type = COLLET_OPT_BOOL, .help = "Print JSON" },
+    { .name = "json", .type = COLLET_OPT_BOOL, .help = "print JSON" },
     { .name = NULL },
 };
 
@@ -27,11 +28,11 @@ static const collet_flag profile_flags[] = {
     { .name = "profile",
       .type = COLLET_OPT_STR,
       .metavar = "FILE",
-      .help = "Read this profile (environment: COLLET_PROFILE)" },
+      .help = "read this profile (environment: COLLET_PROFILE)" },
     { .name = "set",
       .type = COLLET_OPT_STR,
       .metavar = "KEY=VALUE",
-      .help = "Set a key of the profile: slots.matmul=ID, engine.threads=2, options.MODULE.KEY=VALUE",
+      .help = "set a key of the profile: slots.matmul=ID, engine.threads=2, options.MODULE.KEY=VALUE",
       .repeatable = true },
     { .name = "threads", .type = COLLET_OPT_STR, .metavar = "N", .key = "engine.threads" },
     { .name = "context", .type = COLLET_OPT_STR, .metavar = "N", .key = "engine.context" },
@@ -39,12 +40,12 @@ static const collet_flag profile_flags[] = {
       .type = COLLET_OPT_STR,
       .metavar = "ID",
       .key = "slots.device",
-      .help = "Where the model runs: cpu.device, or sim.device for tests" },
+      .help = "where the model runs: cpu, or sim for tests" },
     { .name = NULL },
 };
 
 static const collet_flag model_flags[] = {
-    { .name = "model", .short_name = 'm', .type = COLLET_OPT_STR, .metavar = "FILE", .help = "Model file (GGUF)" },
+    { .name = "model", .short_name = 'm', .type = COLLET_OPT_STR, .metavar = "FILE", .help = "model file (GGUF)" },
     { .name = NULL },
 };
 
@@ -331,27 +332,63 @@ collet_status collet_args_ids(uint32_t **ids, size_t *n_ids, const char *text, c
 
 // ---- help ----
 
+// Texts of the profile's table are sentences, those of flags are not: both become the latter.
+static void add_help(collet_text *t, const char *help)
+{
+    size_t n = strlen(help);
+    collet_text_printf(t, "%c", islower((unsigned char)help[1]) ? tolower((unsigned char)help[0]) : help[0]);
+    collet_text_add(t, help + 1, n > 1 && help[n - 1] == '.' ? n - 2 : n - 1);
+}
+
+// Words, broken between blanks, from column HELP_INDENT to HELP_WIDTH.
+#define HELP_INDENT 33
+#define HELP_WIDTH 110
+static void print_words(FILE *out, const char *text)
+{
+    size_t column = HELP_INDENT;
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        if (column > HELP_INDENT && column + 1 + n > HELP_WIDTH) {
+            fprintf(out, "\n%*s", HELP_INDENT, "");
+            column = HELP_INDENT;
+        } else if (column > HELP_INDENT) {
+            fputc(' ', out);
+            column++;
+        }
+        fprintf(out, "%.*s", (int)n, text);
+        column += n;
+        text += n + (text[n] == ' ');
+    }
+    fputc('\n', out);
+}
+
 static void print_flag(FILE *out, const collet_flag *f)
 {
     char left[64], range[192] = "";
     const collet_option_info option = option_of(f);
+    const char *help = f->help ? f->help : option.help;
     snprintf(left, sizeof left, "%c%c%s--%s%s%s", f->short_name ? '-' : ' ', f->short_name ? f->short_name : ' ',
              f->short_name ? ", " : "  ", f->name, f->metavar ? " " : "", f->metavar ? f->metavar : "");
     if (f->type != COLLET_OPT_BOOL)
         collet_option_range(range, sizeof range, &option);
-    const char *help = f->help ? f->help : option.help ? option.help : "";
-    size_t n_help = strlen(help);
-    if (n_help > 0 && help[n_help - 1] == '.' && range[0])
-        n_help--; // texts of the profile's table are sentences
-    fprintf(out, "  %-30s %.*s%s%s%s\n", left, (int)n_help, help, range[0] ? " (" : "", range, range[0] ? ")" : "");
+    collet_text t = { 0 };
+    if (help && help[0])
+        add_help(&t, help);
+    if (range[0])
+        collet_text_printf(&t, " (%s)", range);
+    if (f->repeatable)
+        collet_text_printf(&t, "; may be repeated");
+    fprintf(out, "  %-30s ", left);
+    print_words(out, t.data ? t.data : "");
+    collet_text_free(&t);
 }
 
 void collet_args_print_help(FILE *out, const collet_command *c)
 {
     const collet_flag *tables[TABLES_MAX];
     size_t n = tables_of(tables, c);
-    fprintf(out, "usage: collet %s [flags]%s%s\n\n%s.\n\n", c->name, c->operands ? " " : "",
-            c->operands ? c->operands : "", c->summary);
+    fprintf(out, "usage: collet %s [flags]%s%s\n\n%c%s.\n\n", c->name, c->operands ? " " : "",
+            c->operands ? c->operands : "", toupper((unsigned char)c->summary[0]), c->summary + 1);
     for (size_t i = 0; i < n; i++)
         for (const collet_flag *f = tables[i]; f->name; f++)
             print_flag(out, f);

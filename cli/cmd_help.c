@@ -28,7 +28,7 @@ static int run(const collet_args *args)
 
 const collet_command collet_cmd_help = {
     .name = "help",
-    .summary = "Show the flags of a command, or all options of a profile",
+    .summary = "show the flags of a command, or all options of a profile",
     .operands = "[COMMAND | options]",
     .n_operands_max = 2,
     .run = run,

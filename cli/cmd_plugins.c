@@ -50,10 +50,9 @@ static json_t *options_json(const collet_module_info *m)
     char range[192];
     for (uint32_t i = 0; i < m->n_options; i++) {
         const collet_option_info *o = &m->options[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "key", o->key, "type",
-                                              collet_option_type_name(o->type), "range",
-                                              collet_option_range(range, sizeof range, o), "help", o->help, "default",
-                                              o->dflt));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "key", o->key, "type", collet_option_type_name(o->type),
+                            "range", collet_option_range(range, sizeof range, o), "help", o->help, "default", o->dflt));
     }
     return list;
 }

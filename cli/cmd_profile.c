@@ -54,13 +54,13 @@ static int run_show(const collet_args *args)
 }
 
 static const collet_flag show_flags[] = {
-    { .name = "origin", .type = COLLET_OPT_BOOL, .help = "Say beside each line who set it" },
+    { .name = "origin", .type = COLLET_OPT_BOOL, .help = "say beside each line who set it" },
     { .name = NULL },
 };
 
 const collet_command collet_cmd_profile_check = {
     .name = "profile check",
-    .summary = "Check a profile against its schema and the plugins of this machine",
+    .summary = "check a profile against its schema and the plugins of this machine",
     .operands = "[FILE]",
     .details = "Every problem is shown at once, as FILE:LINE:COLUMN with the nearest known name.\n"
                "Exit: 0 when the profile can be used here, 2 when not.",
@@ -71,7 +71,7 @@ const collet_command collet_cmd_profile_check = {
 
 const collet_command collet_cmd_profile_show = {
     .name = "profile show",
-    .summary = "Show the profile that is in force: flags, environment, files and defaults",
+    .summary = "show the profile that is in force: flags, environment, files and defaults",
     .operands = "[FILE]",
     .details = "The output is a profile itself.",
     .flags = show_flags,

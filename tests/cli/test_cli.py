@@ -45,6 +45,14 @@ class Frame(ProgramTest):
     def test_cli__unknown_flag_names_the_nearest(self):
         self.assert_fails(collet("generate", "--max-token", "3"), USAGE, "--max-token", "did you mean --max-tokens")
 
+    def test_cli__flags_have_two_forms_and_an_end(self):
+        shown = [self.assert_ok(collet("profile", "show", *flags)).out
+                 for flags in (["--threads", "3"], ["--threads=3"], ["--set", "engine.threads=3"])]
+        self.assertIn("threads: 3", shown[0])
+        self.assertEqual(shown, [shown[0]] * 3)
+        self.assert_fails(collet("profile", "show", "--origin=yes"), USAGE, "--origin", "takes no value")
+        self.assert_fails(collet("profile", "check", "--", "--json"), USAGE, "--json: cannot open")
+
     def test_cli__value_out_of_range_says_the_range(self):
         self.assert_fails(collet("generate", "--temperature", "-1"), USAGE, "--temperature", "'-1'", "0..100")
         self.assert_fails(collet("generate", "--seed", "many"), USAGE, "--seed", "'many'")

@@ -45,6 +45,10 @@ class Profiles(ProgramTest):
         self.assertRegex(shown, rf"step_tokens: 30 +# {profile}:2")
         self.assertRegex(shown, r"max_requests: \d+ +# default")
 
+    def test_cli_plugins__seed_variables_that_are_not_honoured_warn(self):
+        result = self.assert_ok(collet("profile", "check", env={"MISTRALRS_ISQ": "Q4K"}))
+        self.assertIn("collet: warning: MISTRALRS_ISQ=Q4K is not honoured", result.err)
+
     def test_cli_plugins__shipped_profiles_are_clean(self):
         for profile in sorted((SOURCE / "profiles").glob("*.yaml")):
             with self.subTest(profile.name):

@@ -529,6 +529,28 @@ static void test_profile__options_page_is_fresh(void **state)
         fail_msg("docs/OPTIONS.md is stale: collet help options > docs/OPTIONS.md");
 }
 
+// Each ```yaml block of the guide is the rest of a profile.
+static void test_profile__examples_of_the_guide_load(void **state)
+{
+    static char guide[32768];
+    profile_test *t = *state;
+    FILE *f = fopen("docs/PROFILE.md", "r");
+    assert_non_null(f);
+    guide[fread(guide, 1, sizeof guide - 1, f)] = '\0';
+    fclose(f);
+    size_t n = 0;
+    for (char *at = strstr(guide, "```yaml\n"); at; at = strstr(at, "```yaml\n"), n++) {
+        char *end = strstr(at += strlen("```yaml\n"), "```");
+        assert_non_null(end);
+        collet_text text = { 0 };
+        collet_text_printf(&text, "collet: 1\n%.*s", (int)(end - at), at);
+        profile_loads(t, text.data);
+        collet_text_free(&text);
+        at = end + 3;
+    }
+    assert_true(n >= 2);
+}
+
 static void test_profile__unknown_question_is_answered_with_nothing(void **state)
 {
     profile_test *t = *state;
@@ -569,6 +591,7 @@ int main(void)
         TEST(what_is_shown_can_be_read_back),
         TEST(json_has_values_and_origins),
         TEST(options_page_is_fresh),
+        TEST(examples_of_the_guide_load),
         TEST(unknown_question_is_answered_with_nothing),
     };
 #undef TEST
