@@ -189,6 +189,15 @@ static void fill_host(collet_runtime *rt)
 
 // ---- life ----
 
+static size_t registry_index(const collet_runtime *rt, const collet_module_info *info)
+{
+    size_t n = collet_registry_n_modules(rt->registry);
+    for (size_t i = 0; i < n; i++)
+        if (collet_registry_module(rt->registry, i) == info)
+            return i;
+    return n;
+}
+
 static collet_status create_into(collet_runtime *rt, collet_error *err)
 {
     rt->names = collet_names_create();
@@ -229,12 +238,14 @@ void collet_runtime_destroy(collet_runtime *rt)
         collet_device *d = &rt->devices[i];
         ((const collet_device_vt *)d->module->vt)->queue_destroy(d->module->mod, d->queue);
     }
-    size_t n_modules = rt->modules ? collet_registry_n_modules(rt->registry) : 0;
-    for (size_t i = 0; i < n_modules; i++)
-        if (rt->modules[i]) {
-            collet_registry_close(rt->registry, rt->modules[i]);
-            free(rt->modules[i]);
+    size_t n_opened = rt->modules ? collet_registry_n_opened(rt->registry) : 0;
+    for (size_t i = n_opened; i-- > 0;) { // the last opened first
+        size_t module = registry_index(rt, collet_registry_opened(rt->registry, i));
+        if (rt->modules[module]) {
+            collet_registry_close(rt->registry, rt->modules[module]);
+            free(rt->modules[module]);
         }
+    }
     free(rt->modules);
     collet_pool_destroy(rt->pool);
     collet_names_destroy(rt->names);
@@ -289,15 +300,6 @@ collet_status collet_runtime_check_names(collet_runtime *rt, collet_error *err)
 }
 
 // ---- modules and devices ----
-
-static size_t registry_index(const collet_runtime *rt, const collet_module_info *info)
-{
-    size_t n = collet_registry_n_modules(rt->registry);
-    for (size_t i = 0; i < n; i++)
-        if (collet_registry_module(rt->registry, i) == info)
-            return i;
-    return n;
-}
 
 static collet_status open_module(collet_runtime *rt, const collet_module_info *info, collet_module_handle *handle,
                                  collet_error *err)
