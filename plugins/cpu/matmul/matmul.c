@@ -2,9 +2,11 @@
 // plugins/cpu/matmul/matmul.c - cpu.matmul.avx2 and cpu.matmul.avx512: choosing, packing, quantizing, splitting work.
 //
 // Decode streams every packed byte once: workers take contiguous panels, so each reads one sequential stream. Prefill
-// walks the panels for a block of tokens at a time, whose activations stay in the second-level cache meanwhile.
+// cuts panels and tokens into pieces, which workers draw from a queue: a worker that loses its core for a while holds
+// up nobody. A piece's tokens stay in the second-level cache while its panels pass by.
 #include "plugins/cpu/matmul/matmul.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -12,6 +14,8 @@
 #include "plugins/cpu/refuse.h"
 
 #define TOKEN_BLOCK_BYTES (128u << 10) // of quantized activations that one walk over the panels uses
+#define FEW_TOKENS 4                   // up to here a step is about reading weights
+#define PIECES_PER_WORKER 4            // of the panels
 
 const collet_cpu_matmul_kernel collet_cpu_matmul_kernels[] = {
 #define KERNEL(f, i, function) { .format = #f, .isa = COLLET_ISA_##i, .name = #function, .run = function },
@@ -31,8 +35,8 @@ const collet_cpu_matmul_kernel *collet_cpu_matmul_choose(const char *format, uin
 
 uint32_t collet_cpu_matmul_token_block(uint32_t n_in)
 {
-    const uint64_t act_bytes = collet_cpu_act_bytes(n_in);
-    return act_bytes < TOKEN_BLOCK_BYTES / 4 ? (uint32_t)(TOKEN_BLOCK_BYTES / act_bytes) & ~3u : 4;
+    const uint32_t n = TOKEN_BLOCK_BYTES / (n_in / 32 * (uint32_t)sizeof(collet_cpu_act) + 1);
+    return n >= 8 ? n & ~7u : 8;
 }
 
 typedef struct matmul_mod {
@@ -55,7 +59,8 @@ typedef struct job {
     const matmul *op;
     collet_cpu_matmul_args args;
     uint32_t n_tokens, n_tasks, token_block;
-    uint8_t *act;
+    collet_cpu_act *act;
+    atomic_uint next_piece;
 } job;
 
 // ---- life cycle ----
@@ -175,7 +180,7 @@ static collet_status prepare(void *inst, const collet_op_desc *bucket, uint64_t 
 {
     (void)err;
     const matmul *op = inst;
-    *ws_bytes = op->packing ? (uint64_t)bucket->in[0]->shape[0] * collet_cpu_act_bytes(op->n_in) : 0;
+    *ws_bytes = op->packing ? (uint64_t)bucket->in[0]->shape[0] * (op->n_in / 32) * sizeof(collet_cpu_act) : 0;
     *plan_bytes = 0;
     return COLLET_OK;
 }
@@ -224,26 +229,54 @@ static collet_status pack(void *mod, const collet_tensor *w, const collet_tensor
 
 // ---- running ----
 
+static void quantize(const job *j, uint32_t begin, uint32_t end)
+{
+    const uint32_t n_blocks = j->args.n_in / 32;
+    for (uint32_t t = begin, n; t < end; t += n) {
+        n = collet_cpu_act_together(end - t);
+        for (uint32_t c = 0; c < n; c++)
+            collet_cpu_quantize_act_avx2(j->act + (uint64_t)t * n_blocks + c, n, j->args.x + (t + c) * j->args.x_stride,
+                                         j->args.n_in);
+    }
+}
+
 static void quantize_task(void *ctx, uint32_t task, uint32_t worker)
 {
     (void)worker;
     const job *j = ctx;
-    const uint32_t begin = (uint32_t)((uint64_t)j->n_tokens * task / j->n_tasks);
-    const uint32_t end = (uint32_t)((uint64_t)j->n_tokens * (task + 1) / j->n_tasks);
-    for (uint32_t t = begin; t < end; t++)
-        collet_cpu_quantize_act_avx2(j->act + t * j->args.act_bytes, j->args.x + t * j->args.x_stride, j->args.n_in);
+    const uint32_t groups = (j->n_tokens + 7) / 8; // of tokens that are together
+    const uint32_t begin = (uint32_t)((uint64_t)groups * task / j->n_tasks) * 8;
+    const uint32_t end = (uint32_t)((uint64_t)groups * (task + 1) / j->n_tasks) * 8;
+    quantize(j, begin, end < j->n_tokens ? end : j->n_tokens);
 }
 
-static void run_task(void *ctx, uint32_t task, uint32_t worker)
+// Part `task` of `n` of the panels, tokens [token, token + token_block).
+static void run_part(const job *j, uint32_t task, uint32_t n, uint32_t token)
+{
+    const uint32_t begin = (uint32_t)((uint64_t)j->op->n_panels * task / n);
+    const uint32_t end = (uint32_t)((uint64_t)j->op->n_panels * (task + 1) / n);
+    const uint32_t left = j->n_tokens - token;
+    if (begin < end)
+        j->op->kernel->run(&j->args, begin, end, token, token + (left < j->token_block ? left : j->token_block));
+}
+
+static void decode_task(void *ctx, uint32_t task, uint32_t worker)
 {
     (void)worker;
     const job *j = ctx;
-    const uint32_t begin = (uint32_t)((uint64_t)j->op->n_panels * task / j->n_tasks);
-    const uint32_t end = (uint32_t)((uint64_t)j->op->n_panels * (task + 1) / j->n_tasks);
-    for (uint32_t t = 0; t < j->n_tokens && begin < end; t += j->token_block) {
-        const uint32_t left = j->n_tokens - t;
-        j->op->kernel->run(&j->args, begin, end, t, t + (left < j->token_block ? left : j->token_block));
-    }
+    run_part(j, task, j->n_tasks, 0);
+}
+
+static void prefill_task(void *ctx, uint32_t task, uint32_t worker)
+{
+    (void)task;
+    (void)worker;
+    job *j = ctx;
+    const uint32_t parts = j->n_tasks * PIECES_PER_WORKER;
+    const uint32_t n_pieces = (j->n_tokens + j->token_block - 1) / j->token_block * parts;
+    for (uint32_t piece = atomic_fetch_add(&j->next_piece, 1); piece < n_pieces;
+         piece = atomic_fetch_add(&j->next_piece, 1))
+        run_part(j, piece % parts, parts, piece / parts * j->token_block);
 }
 
 static collet_status run(void *inst, const collet_frame *f)
@@ -251,14 +284,12 @@ static collet_status run(void *inst, const collet_frame *f)
     const matmul *op = inst;
     const collet_host *host = op->mod->host;
     const collet_tensor *x = f->in[0], *y = f->out[0];
-    const uint64_t act_bytes = collet_cpu_act_bytes(op->n_in);
     job j = { .op = op,
               .args = { .w = f->in[1]->data,
                         .panel_bytes = op->panel_bytes,
                         .n_in = op->n_in,
                         .n_out = op->n_out,
                         .act = f->ws,
-                        .act_bytes = act_bytes,
                         .x = x->data,
                         .x_stride = (uint64_t)x->stride[0] / sizeof(float),
                         .y_stride = (uint64_t)y->stride[0] / sizeof(float),
@@ -267,15 +298,14 @@ static collet_status run(void *inst, const collet_frame *f)
               .n_tasks = host->workers(host->self),
               .act = f->ws };
     j.token_block = collet_cpu_matmul_token_block(op->n_in);
-    // A few tokens are quantized faster here than a second parallel region would cost.
-    if (op->packing && j.n_tokens <= 4) {
-        j.n_tasks = 1;
-        quantize_task(&j, 0, 0);
-        j.n_tasks = host->workers(host->self);
-    } else if (op->packing) {
-        host->parallel(host->self, j.n_tasks, quantize_task, &j);
+    if (j.n_tokens <= FEW_TOKENS) {
+        quantize(&j, 0, op->packing ? j.n_tokens : 0); // faster here than a second parallel region would be
+        host->parallel(host->self, j.n_tasks, decode_task, &j);
+    } else {
+        if (op->packing)
+            host->parallel(host->self, j.n_tasks, quantize_task, &j);
+        host->parallel(host->self, j.n_tasks, prefill_task, &j);
     }
-    host->parallel(host->self, j.n_tasks, run_task, &j);
     return COLLET_OK;
 }
 

@@ -18,24 +18,31 @@
 
 extern const collet_module collet_cpu_matmul_avx2, collet_cpu_matmul_avx512;
 
-// One token's activations: q (n_in) int8, then f32: d (n_in / 32), s (n_in / 32): d times the sum of 32 q, and h
-// (n_in / 16): d times the sum of 16 q.
-// A block with NaN or infinity has d = NaN, which reaches every y of the row.
-static inline uint64_t collet_cpu_act_bytes(uint32_t n_in)
+// 32 activations of one token. A block with NaN or infinity has d = NaN, which reaches every y of the row.
+typedef struct collet_cpu_act {
+    int8_t q[32];
+    float d, s, half[2]; // d times the sum of q: of all 32, of the first and the second 16
+} collet_cpu_act;
+
+// Tokens are put together by eight, then four, two, one: block 0 of each of them, then block 1 of each, ... so that a
+// kernel reaches them all with one pointer. How many, when n_left remain:
+static inline uint32_t collet_cpu_act_together(uint32_t n_left)
 {
-    return n_in + n_in / 32 * 4 * sizeof(float);
+    return n_left >= 8 ? 8 : n_left >= 4 ? 4 : n_left >= 2 ? 2 : 1;
 }
-void collet_cpu_quantize_act_avx2(uint8_t *act, const float *x, uint32_t n_in);
+
+// act[step * b] = block b of x, where step tokens are together.
+void collet_cpu_quantize_act_avx2(collet_cpu_act *act, uint32_t step, const float *x, uint32_t n_in);
 
 // y[t][o] for rows of panels [panel_begin, panel_end) and tokens [token_begin, token_end).
-// Memory:  w is 64-byte aligned; y overlaps nothing; reading ahead of w is by prefetch only
+// Shapes:  token_begin begins a group of eight, token_end ends one or is the number of tokens
+// Memory:  y overlaps nothing; nothing is aligned; reading ahead of w is by prefetch only
 // Threads: [worker] concurrent calls have disjoint panels or tokens
 typedef struct collet_cpu_matmul_args {
     const uint8_t *w;     // packed panels, or canonical rows for f32, f16, bf16
     uint64_t panel_bytes; // of a panel; of a row for canonical weights
     uint32_t n_in, n_out;
-    const uint8_t *act; // quantized tokens, act_bytes apart; NULL for canonical weights
-    uint64_t act_bytes;
+    const collet_cpu_act *act;   // token t that begins a group: at t * n_in / 32; NULL for canonical weights
     const float *x;              // canonical weights read f32 activations
     uint64_t x_stride, y_stride; // floats
     float *y;

@@ -20,13 +20,12 @@ static int32_t sum16(__m128i q)
     return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
 }
 
-void collet_cpu_quantize_act_avx2(uint8_t *act, const float *x, uint32_t n_in)
+void collet_cpu_quantize_act_avx2(collet_cpu_act *act, uint32_t step, const float *x, uint32_t n_in)
 {
-    float *d = (float *)(void *)(act + n_in), *s = d + n_in / 32, *h = s + n_in / 32;
     const __m256 no_sign = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
     // Packing 32-bit lanes to bytes goes through 128-bit halves; this puts the bytes back in order.
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    for (uint32_t b = 0; b < n_in / 32; b++, x += 32) {
+    for (uint32_t b = 0; b < n_in / 32; b++, x += 32, act += step) {
         __m256 v[4], top = _mm256_setzero_ps(), zero = _mm256_setzero_ps();
         for (int i = 0; i < 4; i++) {
             v[i] = _mm256_loadu_ps(x + 8 * i);
@@ -42,12 +41,11 @@ void collet_cpu_quantize_act_avx2(uint8_t *act, const float *x, uint32_t n_in)
             q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(finite ? v[i] : _mm256_setzero_ps(), _mm256_set1_ps(inverse)));
         const __m256i low = _mm256_packs_epi32(q[0], q[1]), high = _mm256_packs_epi32(q[2], q[3]);
         const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
-        _mm256_storeu_si256((__m256i *)(void *)(act + 32 * b), bytes);
-        d[b] = scale;
-        const int32_t low_sum = sum16(_mm256_castsi256_si128(bytes));
-        const int32_t high_sum = sum16(_mm256_extracti128_si256(bytes, 1));
-        s[b] = scale * (float)(low_sum + high_sum);
-        h[2 * b] = scale * (float)low_sum;
-        h[2 * b + 1] = scale * (float)high_sum;
+        const int32_t first = sum16(_mm256_castsi256_si128(bytes)), second = sum16(_mm256_extracti128_si256(bytes, 1));
+        _mm256_storeu_si256((__m256i *)(void *)act->q, bytes);
+        act->d = scale;
+        act->s = scale * (float)(first + second);
+        act->half[0] = scale * (float)first;
+        act->half[1] = scale * (float)second;
     }
 }

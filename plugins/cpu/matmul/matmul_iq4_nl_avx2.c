@@ -6,14 +6,14 @@
 
 static const int8_t values[16] = COLLET_IQ4_VALUES;
 
-R8_INLINE void unpack(const uint8_t *codes, __m256i w[8])
+R8_INLINE __m256i codes_of(const uint8_t *codes, int g)
 {
-    r8_looked_up(codes, w, values);
+    return r8_looked_up(codes, g, values);
 }
 
 void collet_cpu_matmul_iq4_nl_avx2(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
                                    uint32_t token_begin, uint32_t token_end)
 {
-    const r8_format format = { .unpack = unpack, .code_bytes = 128 };
-    r8_run(a, panel_begin, panel_end, token_begin, token_end, r8_blocks, format);
+    const r8_format format = { .codes = codes_of, .code_bytes = 128, .n_sub = 1 };
+    r8_run(a, panel_begin, panel_end, token_begin, token_end, format);
 }

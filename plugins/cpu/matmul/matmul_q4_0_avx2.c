@@ -6,6 +6,8 @@
 void collet_cpu_matmul_q4_0_avx2(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
                                  uint32_t token_begin, uint32_t token_end)
 {
-    const r8_format format = { .unpack = r8_nibbles, .code_bytes = 128, .bits = 4, .offset = 8 };
-    r8_run(a, panel_begin, panel_end, token_begin, token_end, r8_blocks, format);
+    const r8_format format = {
+        .codes = r8_nibbles, .code_bytes = 128, .bits = 4, .m = R8_M_OFFSET, .offset = 8, .n_sub = 1
+    };
+    r8_run(a, panel_begin, panel_end, token_begin, token_end, format);
 }

@@ -6,6 +6,6 @@
 void collet_cpu_matmul_q8_0_avx512(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
                                    uint32_t token_begin, uint32_t token_end)
 {
-    const r8_format format = { .unpack = r8_eight_bits, .code_bytes = 256 };
-    r8_run(a, panel_begin, panel_end, token_begin, token_end, r8_blocks, format);
+    const r8_format format = { .codes = r8_eight_bits, .code_bytes = 256, .n_sub = 1 };
+    r8_run(a, panel_begin, panel_end, token_begin, token_end, format);
 }

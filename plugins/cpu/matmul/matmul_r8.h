@@ -1,40 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 // plugins/cpu/matmul/matmul_r8.h - panels times tokens, once for every format and ISA.
 //
-// Included after r8_avx2.h or r8_avx512.h, which bring the dot products. Each format's file calls one of the three
-// shapes below with constants, so that the compiler makes a loop of its own for it. A block is unpacked once for up to
-// four tokens; the next record is prefetched while this one is multiplied.
+// Included after r8_avx2.h or r8_avx512.h, which bring the dot products. A format's file says how to get at its codes
+// and calls r8_run with constants, so that the compiler makes a loop of its own for it. Every format comes down to
+//     y[r] += d[r] * a.d * sum over sub-blocks h of scale[h][r] * dot[h][r]  +  sum over h of m[h][r] * a.sum[h]
+// where m carries the minimum, or what was added to the codes to make them unsigned. Columns are the outer loop and up
+// to eight tokens the inner one: a group of codes is unpacked once for all of them, and their sums stay in registers.
 #ifndef COLLET_PLUGINS_CPU_MATMUL_MATMUL_R8_H
 #define COLLET_PLUGINS_CPU_MATMUL_MATMUL_R8_H
 
 #include "plugins/cpu/matmul/matmul.h"
 
-typedef void r8_unpack_fn(const uint8_t *codes, __m256i w[8]);
+// How far ahead the one stream of weights is fetched: what is under way at 20 GB/s and 100 ns, less what the hardware
+// fetches by itself.
+#define R8_AHEAD_BYTES 1024
+
+// What is added for sums of activations.
+enum { R8_M_NONE, R8_M_STORED, R8_M_OFFSET };
 
 // What a format's file says about its records (matmul_pack.c).
 typedef struct r8_format {
-    r8_unpack_fn *unpack;
+    r8_codes_fn *codes;
     uint32_t code_bytes; // of 32 columns
     int bits;            // of an unsigned code; 0: signed bytes
-    int offset;          // taken off every unsigned code
-    int has_min;
-    int signed_scales; // of 16-column sub-blocks
+    int m;
+    int offset;        // R8_M_OFFSET: was added to every code
+    int is_super;      // records of 256 columns whose sub-blocks have scales
+    int n_sub;         // sub-blocks in 32 columns: 1 or 2
+    int signed_scales; // of sub-blocks
 } r8_format;
 
-// One token's activations.
-typedef struct r8_token {
-    const uint8_t *q;
-    const float *d, *s, *h;
-} r8_token;
-
-R8_INLINE r8_token r8_token_at(const collet_cpu_matmul_args *a, uint32_t token)
-{
-    r8_token t = { .q = a->act + token * a->act_bytes };
-    t.d = (const float *)(const void *)(t.q + a->n_in);
-    t.s = t.d + a->n_in / 32;
-    t.h = t.s + a->n_in / 32;
-    return t;
-}
+// 32 columns of a panel, apart from their codes.
+typedef struct r8_block {
+    __m256 d;
+    __m256i scale[2];
+    __m256 m[2];
+} r8_block;
 
 R8_INLINE __m256 r8_halves(const uint8_t *p)
 {
@@ -50,7 +51,7 @@ R8_INLINE __m256 r8_bytes(const uint8_t *p, int is_signed)
 R8_INLINE void r8_prefetch(const uint8_t *p, uint32_t n_bytes)
 {
     for (uint32_t i = 0; i < n_bytes; i += 64)
-        _mm_prefetch((const char *)p + i, _MM_HINT_T0);
+        _mm_prefetch((const char *)p + R8_AHEAD_BYTES + i, _MM_HINT_T0);
 }
 
 // The last panel may have fewer rows than eight.
@@ -67,204 +68,99 @@ R8_INLINE void r8_store(const collet_cpu_matmul_args *a, uint32_t panel, uint32_
     }
 }
 
-// ---- 32-element formats ----
+// 32 columns of n tokens; act is the first one's block.
+R8_INLINE void r8_add_block(__m256 sum[8], const collet_cpu_act *act, const uint8_t *codes, const r8_block *w,
+                            const int n, const r8_format f)
+{
+    __m256i dot[8];
+    if (f.bits)
+        r8_dots(dot, act, codes, f.codes, w->scale, n, f.bits, f.is_super ? f.n_sub : 1);
+    else
+        r8_dots_signed(dot, act, codes, f.codes, n);
+    for (int c = 0; c < n; c++) {
+        const __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(dot[c]), _mm256_broadcast_ss(&act[c].d));
+        sum[c] = _mm256_fmadd_ps(w->d, v, sum[c]);
+        if (f.m && f.n_sub == 1)
+            sum[c] = _mm256_fmadd_ps(w->m[0], _mm256_broadcast_ss(&act[c].s), sum[c]);
+        for (int h = 0; f.m && f.n_sub == 2 && h < 2; h++)
+            sum[c] = _mm256_fmadd_ps(w->m[h], _mm256_broadcast_ss(&act[c].half[h]), sum[c]);
+    }
+}
 
-R8_INLINE void r8_blocks(const collet_cpu_matmul_args *a, uint32_t panel, uint32_t token, const int n,
+// ---- records of 32 columns ----
+
+R8_INLINE void r8_blocks(__m256 sum[8], const collet_cpu_act *act, const uint8_t *p, uint32_t n_in, const int n,
                          const r8_format f)
 {
-    const uint32_t head = f.has_min ? 32 : 16, record = head + f.code_bytes, n_blocks = a->n_in / 32;
-    const uint8_t *p = a->w + panel * a->panel_bytes;
-    r8_token t[4];
-    __m256 sum[4];
-    for (int c = 0; c < n; c++) {
-        t[c] = r8_token_at(a, token + (uint32_t)c);
-        sum[c] = _mm256_setzero_ps();
+    const uint32_t head = f.m == R8_M_STORED ? 32 : 16, record = head + f.code_bytes;
+    for (uint32_t b = 0; b < n_in / 32; b++, p += record, act += n) {
+        r8_block w = { .d = r8_halves(p), .scale[0] = r8_scale_one() };
+        if (f.m == R8_M_STORED)
+            w.m[0] = r8_halves(p + 16);
+        else if (f.m == R8_M_OFFSET)
+            w.m[0] = _mm256_mul_ps(w.d, _mm256_set1_ps(-(float)f.offset));
+        if (n <= 2)
+            r8_prefetch(p, record);
+        r8_add_block(sum, act, p + head, &w, n, f);
     }
-    for (uint32_t b = 0; b < n_blocks; b++, p += record) {
-        __m256i w[8];
-        r8_prefetch(p + 2 * record, record);
-        f.unpack(p + head, w);
-        const __m256 d = r8_halves(p), m = f.has_min ? r8_halves(p + 16) : _mm256_setzero_ps();
-        for (int c = 0; c < n; c++) {
-            const uint8_t *q = t[c].q + 32 * b;
-            const __m256i dot = f.bits ? r8_dot(w, q, 0, 8, f.bits) : r8_dot_signed(w, q);
-            __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(dot), _mm256_broadcast_ss(t[c].d + b));
-            const __m256 s = _mm256_broadcast_ss(t[c].s + b);
-            if (f.offset)
-                v = _mm256_fnmadd_ps(_mm256_set1_ps((float)f.offset), s, v);
-            sum[c] = _mm256_fmadd_ps(d, v, sum[c]);
-            if (f.has_min)
-                sum[c] = _mm256_fmadd_ps(m, s, sum[c]);
-        }
-    }
-    for (int c = 0; c < n; c++)
-        r8_store(a, panel, token + (uint32_t)c, sum[c]);
 }
 
-// ---- 256-element formats with a scale and a minimum for each 32 columns ----
+// ---- records of 256 columns, in eight blocks ----
 
-R8_INLINE void r8_super32(const collet_cpu_matmul_args *a, uint32_t panel, uint32_t token, const int n,
-                          const r8_format f)
+R8_INLINE void r8_supers(__m256 sum[8], const collet_cpu_act *act, const uint8_t *p, uint32_t n_in, const int n,
+                         const r8_format f)
 {
-    const uint32_t sub = 16 + f.code_bytes, record = 32 + 8 * sub, n_records = a->n_in / 256;
-    const uint8_t *p = a->w + panel * a->panel_bytes;
-    r8_token t[4];
-    __m256 sum[4];
-    for (int c = 0; c < n; c++) {
-        t[c] = r8_token_at(a, token + (uint32_t)c);
-        sum[c] = _mm256_setzero_ps();
-    }
-    for (uint32_t k = 0; k < n_records; k++, p += record) {
-        const __m256 d = r8_halves(p), dmin = r8_halves(p + 16);
-        const uint8_t *at = p + 32;
-        __m256 scaled[4], taken[4];
-        for (int c = 0; c < n; c++)
-            scaled[c] = taken[c] = _mm256_setzero_ps();
-        for (uint32_t b = 8 * k; b < 8 * k + 8; b++, at += sub) {
-            __m256i w[8];
-            r8_prefetch(at + 4 * sub, sub);
-            f.unpack(at + 16, w);
-            const __m256 scale = r8_bytes(at, 0), min = r8_bytes(at + 8, 0);
-            for (int c = 0; c < n; c++) {
-                const __m256 dot = _mm256_cvtepi32_ps(r8_dot(w, t[c].q + 32 * b, 0, 8, f.bits));
-                const __m256 v = _mm256_mul_ps(dot, _mm256_broadcast_ss(t[c].d + b));
-                scaled[c] = _mm256_fmadd_ps(scale, v, scaled[c]);
-                taken[c] = _mm256_fmadd_ps(min, _mm256_broadcast_ss(t[c].s + b), taken[c]);
+    const uint32_t head = f.m == R8_M_STORED ? 32 : 16, scales = (uint32_t)f.n_sub * 8;
+    const uint32_t sub_head = f.m == R8_M_STORED ? 2 * scales : scales, sub = sub_head + f.code_bytes;
+    for (uint32_t k = 0; k < n_in / 256; k++) {
+        r8_block w = { .d = r8_halves(p) };
+        const __m256 m = _mm256_mul_ps(f.m == R8_M_STORED ? r8_halves(p + 16) : w.d,
+                                       _mm256_set1_ps(f.m == R8_M_STORED ? -1.0f : -(float)f.offset));
+        p += head;
+        for (int b = 0; b < 8; b++, p += sub, act += n) {
+            for (int h = 0; h < f.n_sub; h++) {
+                const uint8_t *at = p + 8 * h;
+                w.scale[h] = r8_scale(at, f.signed_scales);
+                w.m[h] =
+                    _mm256_mul_ps(m, f.m == R8_M_STORED ? r8_bytes(at + scales, 0) : r8_bytes(at, f.signed_scales));
             }
+            if (n <= 2)
+                r8_prefetch(p, sub);
+            r8_add_block(sum, act, p + sub_head, &w, n, f);
         }
-        for (int c = 0; c < n; c++)
-            sum[c] = _mm256_fnmadd_ps(dmin, taken[c], _mm256_fmadd_ps(d, scaled[c], sum[c]));
     }
-    for (int c = 0; c < n; c++)
-        r8_store(a, panel, token + (uint32_t)c, sum[c]);
 }
 
-// ---- 256-element formats with a scale (and a minimum) for each 16 columns ----
-
-R8_INLINE void r8_super16(const collet_cpu_matmul_args *a, uint32_t panel, uint32_t token, const int n,
-                          const r8_format f)
+R8_INLINE void r8_panel(const collet_cpu_matmul_args *a, uint32_t panel, uint32_t token, const int n, const r8_format f)
 {
-    const uint32_t sub_head = f.has_min ? 32 : 16, sub = sub_head + f.code_bytes, head = f.has_min ? 32 : 16;
-    const uint32_t record = head + 8 * sub, n_records = a->n_in / 256;
+    const collet_cpu_act *act = a->act + (uint64_t)token * (a->n_in / 32);
     const uint8_t *p = a->w + panel * a->panel_bytes;
-    r8_token t[4];
-    __m256 sum[4];
-    for (int c = 0; c < n; c++) {
-        t[c] = r8_token_at(a, token + (uint32_t)c);
+    __m256 sum[8];
+    for (int c = 0; c < n; c++)
         sum[c] = _mm256_setzero_ps();
-    }
-    for (uint32_t k = 0; k < n_records; k++, p += record) {
-        const __m256 d = r8_halves(p), dmin = f.has_min ? r8_halves(p + 16) : _mm256_setzero_ps();
-        const uint8_t *at = p + head;
-        __m256 scaled[4], taken[4];
-        for (int c = 0; c < n; c++)
-            scaled[c] = taken[c] = _mm256_setzero_ps();
-        for (uint32_t b = 8 * k; b < 8 * k + 8; b++, at += sub) {
-            __m256i w[8];
-            r8_prefetch(at + 4 * sub, sub);
-            f.unpack(at + sub_head, w);
-            for (int half = 0; half < 2; half++) {
-                const __m256 scale = r8_bytes(at + 8 * half, f.signed_scales);
-                const __m256 min = f.has_min ? r8_bytes(at + 16 + 8 * half, 0) : _mm256_setzero_ps();
-                for (int c = 0; c < n; c++) {
-                    const __m256 dot = _mm256_cvtepi32_ps(r8_dot(w, t[c].q + 32 * b, 4 * half, 4, f.bits));
-                    __m256 v = _mm256_mul_ps(dot, _mm256_broadcast_ss(t[c].d + b));
-                    const __m256 s = _mm256_broadcast_ss(t[c].h + 2 * b + (uint32_t)half);
-                    if (f.offset)
-                        v = _mm256_fnmadd_ps(_mm256_set1_ps((float)f.offset), s, v);
-                    scaled[c] = _mm256_fmadd_ps(scale, v, scaled[c]);
-                    if (f.has_min)
-                        taken[c] = _mm256_fmadd_ps(min, s, taken[c]);
-                }
-            }
-        }
-        for (int c = 0; c < n; c++) {
-            sum[c] = _mm256_fmadd_ps(d, scaled[c], sum[c]);
-            if (f.has_min)
-                sum[c] = _mm256_fnmadd_ps(dmin, taken[c], sum[c]);
-        }
-    }
+    if (f.is_super)
+        r8_supers(sum, act, p, a->n_in, n, f);
+    else
+        r8_blocks(sum, act, p, a->n_in, n, f);
     for (int c = 0; c < n; c++)
         r8_store(a, panel, token + (uint32_t)c, sum[c]);
 }
-
-// ---- tokens by four, two, one ----
-
-typedef void r8_shape_fn(const collet_cpu_matmul_args *a, uint32_t panel, uint32_t token, const int n,
-                         const r8_format f);
 
 R8_INLINE void r8_run(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end, uint32_t token_begin,
-                      uint32_t token_end, r8_shape_fn *shape, const r8_format f)
+                      uint32_t token_end, const r8_format f)
 {
-    for (uint32_t panel = panel_begin; panel < panel_end; panel++) {
-        uint32_t token = token_begin;
-        for (; token + 4 <= token_end; token += 4)
-            shape(a, panel, token, 4, f);
-        if (token + 2 <= token_end) {
-            shape(a, panel, token, 2, f);
-            token += 2;
+    for (uint32_t panel = panel_begin; panel < panel_end; panel++)
+        for (uint32_t token = token_begin, n; token < token_end; token += n) {
+            n = collet_cpu_act_together(token_end - token);
+            if (n == 8)
+                r8_panel(a, panel, token, 8, f);
+            else if (n == 4)
+                r8_panel(a, panel, token, 4, f);
+            else if (n == 2)
+                r8_panel(a, panel, token, 2, f);
+            else
+                r8_panel(a, panel, token, 1, f);
         }
-        if (token < token_end)
-            shape(a, panel, token, 1, f);
-    }
-}
-
-// ---- unpacking 32 columns of eight rows ----
-
-R8_INLINE __m256i r8_load(const uint8_t *p)
-{
-    return _mm256_loadu_si256((const __m256i *)(const void *)p);
-}
-
-R8_INLINE void r8_nibbles(const uint8_t *codes, __m256i w[8])
-{
-    const __m256i mask = _mm256_set1_epi8(15);
-    for (int j = 0; j < 4; j++) {
-        const __m256i v = r8_load(codes + 32 * j);
-        w[j] = _mm256_and_si256(v, mask);
-        w[j + 4] = _mm256_and_si256(_mm256_srli_epi16(v, 4), mask);
-    }
-}
-
-R8_INLINE void r8_nibbles_and_bit(const uint8_t *codes, __m256i w[8])
-{
-    const __m256i high = r8_load(codes + 128), bit = _mm256_set1_epi8(16);
-    r8_nibbles(codes, w);
-    for (int g = 0; g < 8; g++) {
-        const __m256i at4 = g < 4 ? _mm256_slli_epi16(high, 4 - g) : _mm256_srli_epi16(high, g - 4);
-        w[g] = _mm256_or_si256(w[g], _mm256_and_si256(at4, bit));
-    }
-}
-
-R8_INLINE void r8_pairs(const uint8_t *codes, __m256i w[8])
-{
-    const __m256i mask = _mm256_set1_epi8(3);
-    for (int g = 0; g < 8; g++)
-        w[g] = _mm256_and_si256(_mm256_srli_epi16(r8_load(codes + 32 * (g / 4)), 2 * (g % 4)), mask);
-}
-
-R8_INLINE void r8_nibbles_and_pairs(const uint8_t *codes, __m256i w[8])
-{
-    __m256i high[8];
-    r8_nibbles(codes, w);
-    r8_pairs(codes + 128, high);
-    for (int g = 0; g < 8; g++)
-        w[g] = _mm256_or_si256(w[g], _mm256_slli_epi16(high[g], 4));
-}
-
-R8_INLINE void r8_eight_bits(const uint8_t *codes, __m256i w[8])
-{
-    for (int g = 0; g < 8; g++)
-        w[g] = r8_load(codes + 32 * g);
-}
-
-// Nibbles through the table of iq4_nl, given twice.
-R8_INLINE void r8_looked_up(const uint8_t *codes, __m256i w[8], const int8_t values[16])
-{
-    const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)values));
-    r8_nibbles(codes, w);
-    for (int g = 0; g < 8; g++)
-        w[g] = _mm256_shuffle_epi8(table, w[g]);
 }
 
 #endif

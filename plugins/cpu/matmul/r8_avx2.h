@@ -1,54 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
-// plugins/cpu/matmul/r8_avx2.h - dot products of a block of eight rows with AVX2.
+// plugins/cpu/matmul/r8_avx2.h - dot products of 32 columns of eight rows with up to eight tokens, AVX2.
 //
 // vpmaddubsw adds two products of an unsigned and a signed byte into 16 bits, saturating; activations are at most 127,
 // so a lane takes 8 steps of 4-bit codes (8 * 2 * 15 * 127 = 30480), 4 of 5-bit, 2 of 6-bit, 1 of 8-bit ones before it
-// must be widened. Signed codes go in as |w| with the sign on the activation: 2 * 128 * 127 = 32512.
+// must be widened. Widening multiplies by the sub-block's scale, which costs nothing: vpmaddwd multiplies anyway.
+// Signed codes go in as |w| with the sign on the activation: 2 * 128 * 127 = 32512.
 #ifndef COLLET_PLUGINS_CPU_MATMUL_R8_AVX2_H
 #define COLLET_PLUGINS_CPU_MATMUL_R8_AVX2_H
 
-#include <immintrin.h>
-#include <stdint.h>
-#include <string.h>
+#include "plugins/cpu/matmul/matmul.h"
+#include "plugins/cpu/matmul/r8_codes.h"
 
-#define R8_INLINE static inline __attribute__((always_inline))
-
-// gcc turns a chain of additions into a tree, whose leaves do not fit the 16 registers: four spills for each token.
-// This keeps the chain.
-#define R8_IN_ORDER(v) __asm__("" : "+x"(v))
-
-R8_INLINE __m256i r8_four(const uint8_t *a)
+// A scale of each row, twice: for both 16-bit sums that vpmaddwd adds.
+R8_INLINE __m256i r8_scale(const uint8_t *p, int is_signed)
 {
-    int32_t four;
-    memcpy(&four, a, sizeof four);
-    return _mm256_set1_epi32(four);
+    const __m128i v = _mm_loadl_epi64((const __m128i *)(const void *)p), twice = _mm_unpacklo_epi8(v, v);
+    return is_signed ? _mm256_cvtepi8_epi16(twice) : _mm256_cvtepu8_epi16(twice);
 }
 
-// Sum over groups [first, first + n) of unsigned codes of at most `bits` bits: one int32 for each row.
-R8_INLINE __m256i r8_dot(const __m256i w[8], const uint8_t *a, int first, int n, int bits)
+R8_INLINE __m256i r8_scale_one(void)
 {
-    const int steps = bits <= 4 ? 8 : bits == 5 ? 4 : 2;
-    __m256i sum = _mm256_setzero_si256();
-    for (int g = first; g < first + n; g += steps) {
-        __m256i part = _mm256_maddubs_epi16(w[g], r8_four(a + 4 * g));
-        for (int k = g + 1; k < g + steps && k < first + n; k++) {
-            part = _mm256_add_epi16(part, _mm256_maddubs_epi16(w[k], r8_four(a + 4 * k)));
-            R8_IN_ORDER(part);
+    return _mm256_set1_epi16(1);
+}
+
+// dot[c] = sum over sub-blocks of scale times codes times token c: one int32 for each row.
+R8_INLINE void r8_dots(__m256i dot[8], const collet_cpu_act *act, const uint8_t *codes, r8_codes_fn *codes_of,
+                       const __m256i scale[2], const int n, const int bits, const int n_sub)
+{
+    const int fit = bits <= 4 ? 8 : bits == 5 ? 4 : 2, steps = fit < 8 / n_sub ? fit : 8 / n_sub;
+#pragma GCC unroll 8
+    for (int first = 0; first < 8; first += steps) {
+        __m256i part[8];
+#pragma GCC unroll 8
+        for (int g = first; g < first + steps; g++) {
+            const __m256i w = codes_of(codes, g);
+#pragma GCC unroll 8
+            for (int c = 0; c < n; c++) {
+                const __m256i two = _mm256_maddubs_epi16(w, r8_four(act[c].q + 4 * g));
+                part[c] = g == first ? two : _mm256_add_epi16(part[c], two);
+                R8_IN_ORDER(part[c]);
+            }
         }
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(part, _mm256_set1_epi16(1)));
+#pragma GCC unroll 8
+        for (int c = 0; c < n; c++) {
+            const __m256i four = _mm256_madd_epi16(part[c], scale[first * n_sub / 8]);
+            dot[c] = first == 0 ? four : _mm256_add_epi32(dot[c], four);
+        }
     }
-    return sum;
 }
 
-// The same for signed codes of 8 bits, all eight groups.
-R8_INLINE __m256i r8_dot_signed(const __m256i w[8], const uint8_t *a)
+// The same for signed codes of 8 bits without sub-blocks.
+R8_INLINE void r8_dots_signed(__m256i dot[8], const collet_cpu_act *act, const uint8_t *codes, r8_codes_fn *codes_of,
+                              const int n)
 {
-    __m256i sum = _mm256_setzero_si256();
+#pragma GCC unroll 8
     for (int g = 0; g < 8; g++) {
-        const __m256i part = _mm256_maddubs_epi16(_mm256_abs_epi8(w[g]), _mm256_sign_epi8(r8_four(a + 4 * g), w[g]));
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(part, _mm256_set1_epi16(1)));
+        const __m256i w = codes_of(codes, g), size = _mm256_abs_epi8(w);
+#pragma GCC unroll 8
+        for (int c = 0; c < n; c++) {
+            const __m256i two = _mm256_maddubs_epi16(size, _mm256_sign_epi8(r8_four(act[c].q + 4 * g), w));
+            const __m256i four = _mm256_madd_epi16(two, _mm256_set1_epi16(1));
+            dot[c] = g == 0 ? four : _mm256_add_epi32(dot[c], four);
+            R8_IN_ORDER(dot[c]);
+        }
     }
-    return sum;
 }
 
 #endif

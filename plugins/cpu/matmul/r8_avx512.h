@@ -1,45 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
-// plugins/cpu/matmul/r8_avx512.h - dot products of a block of eight rows with AVX-512 VNNI on 256-bit vectors.
+// plugins/cpu/matmul/r8_avx512.h - the same with AVX-512 VNNI on 256-bit vectors.
 //
-// vpdpbusd adds four products into 32 bits: no step is counted. Two sums in turn hide its latency.
+// vpdpbusd adds four products into 32 bits: no step is counted. Eight tokens' sums hide its latency; a single token
+// takes two sums in turn.
 #ifndef COLLET_PLUGINS_CPU_MATMUL_R8_AVX512_H
 #define COLLET_PLUGINS_CPU_MATMUL_R8_AVX512_H
 
-#include <immintrin.h>
-#include <stdint.h>
-#include <string.h>
+#include "plugins/cpu/matmul/matmul.h"
+#include "plugins/cpu/matmul/r8_codes.h"
 
-#define R8_INLINE static inline __attribute__((always_inline))
-
-R8_INLINE __m256i r8_four(const uint8_t *a)
+R8_INLINE __m256i r8_scale(const uint8_t *p, int is_signed)
 {
-    int32_t four;
-    memcpy(&four, a, sizeof four);
-    return _mm256_set1_epi32(four);
+    const __m128i v = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    return is_signed ? _mm256_cvtepi8_epi32(v) : _mm256_cvtepu8_epi32(v);
 }
 
-// Sum over groups [first, first + n) of unsigned codes: one int32 for each row.
-R8_INLINE __m256i r8_dot(const __m256i w[8], const uint8_t *a, int first, int n, int bits)
+R8_INLINE __m256i r8_scale_one(void)
 {
-    (void)bits;
-    __m256i even = _mm256_setzero_si256(), odd = _mm256_setzero_si256();
-    for (int g = first; g < first + n; g += 2) {
-        even = _mm256_dpbusd_epi32(even, w[g], r8_four(a + 4 * g));
-        odd = _mm256_dpbusd_epi32(odd, w[g + 1], r8_four(a + 4 * g + 4));
-    }
-    return _mm256_add_epi32(even, odd);
+    return _mm256_set1_epi32(1);
 }
 
-// The same for signed codes of 8 bits, all eight groups.
-R8_INLINE __m256i r8_dot_signed(const __m256i w[8], const uint8_t *a)
+// dot[c] = sum over sub-blocks of scale times codes times token c: one int32 for each row. bits 0: the codes are
+// signed, and go in as |w| with the sign on the activation.
+R8_INLINE void r8_dots_vnni(__m256i dot[8], const collet_cpu_act *act, const uint8_t *codes, r8_codes_fn *codes_of,
+                            const int n, const int first, const int end, const int bits)
 {
-    __m256i even = _mm256_setzero_si256(), odd = _mm256_setzero_si256();
-    for (int g = 0; g < 8; g += 2) {
-        const __m256i first = r8_four(a + 4 * g), second = r8_four(a + 4 * g + 4);
-        even = _mm256_dpbusd_epi32(even, _mm256_abs_epi8(w[g]), _mm256_sign_epi8(first, w[g]));
-        odd = _mm256_dpbusd_epi32(odd, _mm256_abs_epi8(w[g + 1]), _mm256_sign_epi8(second, w[g + 1]));
+    __m256i turn[2][8];
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; k++)
+#pragma GCC unroll 8
+        for (int c = 0; c < n; c++)
+            turn[k][c] = _mm256_setzero_si256();
+#pragma GCC unroll 8
+    for (int g = first; g < end; g++) {
+        const int k = n <= 2 ? g % 2 : 0;
+        const __m256i w = codes_of(codes, g), size = bits ? w : _mm256_abs_epi8(w);
+#pragma GCC unroll 8
+        for (int c = 0; c < n; c++) {
+            const __m256i four = r8_four(act[c].q + 4 * g);
+            turn[k][c] = _mm256_dpbusd_epi32(turn[k][c], size, bits ? four : _mm256_sign_epi8(four, w));
+        }
     }
-    return _mm256_add_epi32(even, odd);
+#pragma GCC unroll 8
+    for (int c = 0; c < n; c++)
+        dot[c] = n <= 2 ? _mm256_add_epi32(turn[0][c], turn[1][c]) : turn[0][c];
+}
+
+R8_INLINE void r8_dots(__m256i dot[8], const collet_cpu_act *act, const uint8_t *codes, r8_codes_fn *codes_of,
+                       const __m256i scale[2], const int n, const int bits, const int n_sub)
+{
+    __m256i part[8];
+    r8_dots_vnni(dot, act, codes, codes_of, n, 0, 8 / n_sub, bits);
+    if (n_sub == 2)
+        r8_dots_vnni(part, act, codes, codes_of, n, 4, 8, bits);
+#pragma GCC unroll 8
+    for (int c = 0; c < n; c++) {
+        dot[c] = _mm256_mullo_epi32(dot[c], scale[0]);
+        if (n_sub == 2)
+            dot[c] = _mm256_add_epi32(dot[c], _mm256_mullo_epi32(part[c], scale[1]));
+    }
+}
+
+R8_INLINE void r8_dots_signed(__m256i dot[8], const collet_cpu_act *act, const uint8_t *codes, r8_codes_fn *codes_of,
+                              const int n)
+{
+    r8_dots_vnni(dot, act, codes, codes_of, n, 0, 8, 0);
 }
 
 #endif

@@ -332,21 +332,23 @@ static void test_matmul__large_and_small_activations_agree_too(void **state)
     }
 }
 
-// Activations of +-127 are quantized exactly, so only f32 sums may differ; codes are all alike, for each byte in turn,
-// so that every lane of every sum is as full as it can be.
+// Activations of +-127 are quantized exactly, so only f32 sums may differ; codes are all alike, of a byte at the limits
+// of some format, so that every lane of every sum is as full as it can be.
 static void test_matmul__codes_at_their_limits_do_not_saturate(void **state)
 {
     const collet_cpu_matmul_kernel *k = kernel_or_skip(state);
     if (collet_format_find(k->format)->block_elems == 1)
         return; // no integers
-    for (uint32_t byte = 0; byte < 256; byte++) {
+    static const uint8_t bytes[] = { 0x00, 0x01, 0x0f, 0x10, 0x55, 0x7f, 0x80, 0x81, 0xaa, 0xf0, 0xfe, 0xff };
+    for (size_t n = 0; n < COLLET_COUNT(bytes); n++) {
+        const uint8_t byte = bytes[n];
         product p = product_make(k, (shape){ 9, 2, 6, 1, 0 });
         for (uint64_t block = 0; block < 9 * 2; block++) {
             uint8_t *b = p.w + block * p.format->block_bytes;
             uint64_t seed = block + 1;
             uint8_t sound[256];
             random_block(sound, p.format, &seed);
-            memset(b, (int)byte, p.format->block_bytes);
+            memset(b, byte, p.format->block_bytes);
             for (size_t i = 0; i < COLLET_COUNT(scales); i++)
                 for (uint32_t h = 0; strcmp(scales[i].format, p.format->name) == 0 && h < scales[i].n_halves; h++)
                     memcpy(b + scales[i].at[h], sound + scales[i].at[h], 2);
@@ -362,7 +364,7 @@ static void test_matmul__codes_at_their_limits_do_not_saturate(void **state)
             for (uint32_t o = 0; o < p.s.n_out; o++) {
                 const uint32_t at = t * p.s.n_out + o;
                 // bound holds 127 / 254 of the sum of |w|, which a saturated lane would reach: allow rounding only.
-                if (!(fabs(y_row(&p, t)[o] - p.want[at]) <= 2e-4 * p.bound[at]))
+                if (!(fabs(y_row(&p, t)[o] - p.want[at]) <= 1e-3 * p.bound[at]))
                     fail_msg("%s, bytes 0x%02x, row %u, column %u: %.9g, not %.9g", k->name, byte, t, o,
                              (double)y_row(&p, t)[o], p.want[at]);
             }
