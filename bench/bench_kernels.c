@@ -35,7 +35,8 @@ typedef struct subject {
     uint32_t n_panels, n_tokens, n_tasks, copies;
     uint64_t weight_bytes; // of one copy, as the kernel reads it
     double pack_gbps;
-    uint8_t *weights, *act;
+    uint8_t *weights;
+    collet_cpu_act *act;
     float *x, *y;
 } subject;
 
@@ -98,20 +99,22 @@ static void make_weights(subject *s, const options *o)
 static subject make(const collet_cpu_matmul_kernel *kernel, const options *o, uint32_t n_tokens)
 {
     subject s = { .kernel = kernel, .n_tokens = n_tokens, .n_tasks = o->n_threads };
-    const uint64_t act_bytes = collet_cpu_act_bytes(o->n_in);
+    const uint64_t n_blocks = o->n_in / 32;
     s.n_panels = (o->n_out + R8_ROWS - 1) / R8_ROWS;
     make_weights(&s, o);
     s.x = allocate(sizeof(float) * n_tokens * o->n_in);
     s.y = allocate(sizeof(float) * n_tokens * o->n_out);
-    s.act = allocate(n_tokens * act_bytes);
+    s.act = allocate(n_tokens * n_blocks * sizeof *s.act);
     for (uint64_t i = 0; i < (uint64_t)n_tokens * o->n_in; i++)
         s.x[i] = (float)(i * 7919 % 2003) / 1001.0f - 1.0f;
-    for (uint32_t t = 0; t < n_tokens; t++)
-        collet_cpu_quantize_act_avx2(s.act + t * act_bytes, s.x + (uint64_t)t * o->n_in, o->n_in);
+    for (uint32_t t = 0, n; t < n_tokens; t += n) {
+        n = collet_cpu_act_together(n_tokens - t);
+        for (uint32_t c = 0; c < n; c++)
+            collet_cpu_quantize_act_avx2(s.act + t * n_blocks + c, n, s.x + (uint64_t)(t + c) * o->n_in, o->n_in);
+    }
     s.args.n_in = o->n_in;
     s.args.n_out = o->n_out;
     s.args.act = s.act;
-    s.args.act_bytes = act_bytes;
     s.args.x = s.x;
     s.args.x_stride = o->n_in;
     s.args.y = s.y;
