@@ -34,6 +34,19 @@ static bool is_plain(const char *text)
            !strchr("-._+", text[0]);
 }
 
+// Characters beyond ASCII that YAML takes for a line's end or refuses to read: U+0080..9F, U+2028, U+2029, U+FEFF and
+// the non-characters. Returns the code point at c, or 0; all but the first have three bytes.
+static uint32_t hidden_at(const unsigned char *c)
+{
+    if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+        return c[1];
+    if (c[0] == 0xe2 && c[1] == 0x80 && (c[2] == 0xa8 || c[2] == 0xa9))
+        return 0x2000u | (c[2] & 0x3f);
+    if (c[0] == 0xef && ((c[1] == 0xbb && c[2] == 0xbf) || (c[1] == 0xbf && c[2] >= 0xbe)))
+        return 0xf000u | (c[1] & 0x3fu) << 6 | (c[2] & 0x3fu);
+    return 0;
+}
+
 // A double-quoted text where a plain one could be misread. $${ keeps a ${ from being expanded.
 static void add_quoted(collet_text *t, const char *text)
 {
@@ -43,14 +56,19 @@ static void add_quoted(collet_text *t, const char *text)
     }
     collet_text_add(t, "\"", 1);
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c == '"' || *c == '\\')
+        uint32_t hidden = hidden_at(c);
+        if (hidden) {
+            collet_text_printf(t, "\\u%04x", hidden);
+            c += hidden < 0x100 ? 1 : 2;
+        } else if (*c == '"' || *c == '\\') {
             collet_text_printf(t, "\\%c", *c);
-        else if (*c < 0x20 || *c == 0x7f)
+        } else if (*c < 0x20 || *c == 0x7f) {
             collet_text_printf(t, "\\x%02x", *c);
-        else if (*c == '$' && c[1] == '{')
+        } else if (*c == '$' && c[1] == '{') {
             collet_text_add(t, "$$", 2);
-        else
+        } else {
             collet_text_add(t, (const char *)c, 1);
+        }
     }
     collet_text_add(t, "\"", 1);
 }
@@ -229,28 +247,51 @@ void collet_profile_print(const collet_profile *profile, FILE *out, bool with_or
         fprintf(out, "# %s\n", profile->notes[i]);
 }
 
-// ---- JSON: every value with its origin; NULL results of jansson are carried to the end, where dumps() fails ----
+// ---- JSON: every value with its origin ----
 
-static void set_origin(json_t *object, const profile_place *place)
+// What jansson had no memory for is noted, and tested once at the end.
+typedef struct builder {
+    bool failed;
+} builder;
+
+static void put(builder *b, json_t *object, const char *key, json_t *value)
 {
-    char origin[512];
-    json_object_set_new(object, "origin", json_string(profile_place_text(origin, sizeof origin, place)));
+    b->failed |= json_object_set_new(object, key, value) != 0; // fails for NULL too
 }
 
-static json_t *strings(const char *const *texts)
+static void append(builder *b, json_t *list, json_t *value)
+{
+    b->failed |= json_array_append_new(list, value) != 0;
+}
+
+// JSON holds UTF-8 only; a path from a flag may be anything.
+static json_t *json_text(const char *text)
+{
+    char escaped[1024];
+    json_t *value = json_string(text);
+    return value ? value : json_string(collet_escape(escaped, sizeof escaped, text, strlen(text)));
+}
+
+static void set_origin(builder *b, json_t *object, const profile_place *place)
+{
+    char origin[512];
+    put(b, object, "origin", json_text(profile_place_text(origin, sizeof origin, place)));
+}
+
+static json_t *strings(builder *b, const char *const *texts)
 {
     json_t *list = json_array();
     for (size_t i = 0; texts[i]; i++)
-        json_array_append_new(list, json_string(texts[i]));
+        append(b, list, json_text(texts[i]));
     return list;
 }
 
-static json_t *json_of_scalar(size_t key, const profile_scalar *s)
+static json_t *json_of_scalar(builder *b, size_t key, const profile_scalar *s)
 {
     json_t *object = json_object(), *value = NULL;
     switch (collet_schema_keys[key].option.type) {
     case COLLET_OPT_INT: // "auto" stays a word
-        value = strcmp(s->text, "auto") == 0 ? json_string(s->text) : json_integer(s->value.u.i);
+        value = strcmp(s->text, "auto") == 0 ? json_text(s->text) : json_integer(s->value.u.i);
         break;
     case COLLET_OPT_BYTES:
         value = json_integer(s->value.u.i);
@@ -262,94 +303,95 @@ static json_t *json_of_scalar(size_t key, const profile_scalar *s)
         value = json_real(s->value.u.f);
         break;
     default:
-        value = json_string(s->text);
+        value = json_text(s->text);
     }
-    json_object_set_new(object, "value", value);
-    set_origin(object, &s->place);
+    put(b, object, "value", value);
+    set_origin(b, object, &s->place);
     return object;
 }
 
-static json_t *json_of_rule(const profile_rule *r)
+static json_t *json_of_rule(builder *b, const profile_rule *r)
 {
     const char *phases[4];
     json_t *object = json_object();
     if (r->match.ops)
-        json_object_set_new(object, "op", strings(r->match.ops));
+        put(b, object, "op", strings(b, r->match.ops));
     if (r->match.formats)
-        json_object_set_new(object, "format", strings(r->match.formats));
+        put(b, object, "format", strings(b, r->match.formats));
     if (phases_of(phases, r->match.phases))
-        json_object_set_new(object, "phase", strings(phases));
+        put(b, object, "phase", strings(b, phases));
     if (r->match.layers_text)
-        json_object_set_new(object, "layers", json_string(r->match.layers_text));
+        put(b, object, "layers", json_text(r->match.layers_text));
     if (r->match.tensors)
-        json_object_set_new(object, "tensor", strings(r->match.tensors));
+        put(b, object, "tensor", strings(b, r->match.tensors));
     if (r->match.tokens_text)
-        json_object_set_new(object, "tokens", json_string(r->match.tokens_text));
-    json_object_set_new(object, "use", strings(r->rule.use));
-    json_object_set_new(object, "fallback", json_string(r->rule.fallback_error ? "error" : "warn"));
-    set_origin(object, &r->place);
+        put(b, object, "tokens", json_text(r->match.tokens_text));
+    put(b, object, "use", strings(b, r->rule.use));
+    put(b, object, "fallback", json_text(r->rule.fallback_error ? "error" : "warn"));
+    set_origin(b, object, &r->place);
     return object;
 }
 
-static json_t *json_of_slots(const collet_profile *p)
+static json_t *json_of_slots(builder *b, const collet_profile *p)
 {
     json_t *slots = json_object();
     for (size_t i = 0; i < collet_schema_n_slots; i++) {
         json_t *rules = json_array();
         for (const profile_rule *r = p->slots[i].first; r; r = r->next)
-            json_array_append_new(rules, json_of_rule(r));
-        json_object_set_new(slots, collet_schema_slots[i].name, rules);
+            append(b, rules, json_of_rule(b, r));
+        put(b, slots, collet_schema_slots[i].name, rules);
     }
     return slots;
 }
 
-static json_t *json_of_options(const collet_profile *p)
+static json_t *json_of_options(builder *b, const collet_profile *p)
 {
     json_t *modules = json_object();
     for (const profile_option *o = p->options; o; o = o->next) {
         json_t *module = json_object_get(modules, o->module), *value = json_object();
         if (!module) {
             module = json_object();
-            json_object_set_new(modules, o->module, module);
+            put(b, modules, o->module, module);
         }
-        json_object_set_new(value, "value", json_string(o->text));
-        set_origin(value, &o->place);
-        json_object_set_new(module, o->key, value);
+        put(b, value, "value", json_text(o->text));
+        set_origin(b, value, &o->place);
+        put(b, module, o->key, value);
     }
     return modules;
 }
 
-static json_t *json_of_paths(const profile_path *first)
+static json_t *json_of_paths(builder *b, const profile_path *first)
 {
     json_t *list = json_array();
     for (const profile_path *s = first; s; s = s->next) {
         json_t *object = json_object();
         if (s->name)
-            json_object_set_new(object, "name", json_string(s->name));
-        json_object_set_new(object, "path", json_string(s->path));
+            put(b, object, "name", json_text(s->name));
+        put(b, object, "path", json_text(s->path));
         if (s->sha256)
-            json_object_set_new(object, "sha256", json_string(s->sha256));
-        set_origin(object, &s->place);
-        json_array_append_new(list, object);
+            put(b, object, "sha256", json_text(s->sha256));
+        set_origin(b, object, &s->place);
+        append(b, list, object);
     }
     return list;
 }
 
 char *collet_profile_json(const collet_profile *p)
 {
+    builder built = { 0 }, *b = &built;
     json_t *root = json_object(), *values = json_object(), *notes = json_array();
-    json_object_set_new(root, "collet", json_integer(1));
+    put(b, root, "collet", json_integer(1));
     for (size_t i = 0; i < collet_schema_n_keys; i++)
-        json_object_set_new(values, collet_schema_keys[i].option.key, json_of_scalar(i, &p->scalars[i]));
-    json_object_set_new(root, "values", values);
-    json_object_set_new(root, "slots", json_of_slots(p));
-    json_object_set_new(root, "options", json_of_options(p));
-    json_object_set_new(root, "search", json_of_paths(p->search));
-    json_object_set_new(root, "plugins", json_of_paths(p->pins));
+        put(b, values, collet_schema_keys[i].option.key, json_of_scalar(b, i, &p->scalars[i]));
+    put(b, root, "values", values);
+    put(b, root, "slots", json_of_slots(b, p));
+    put(b, root, "options", json_of_options(b, p));
+    put(b, root, "search", json_of_paths(b, p->search));
+    put(b, root, "plugins", json_of_paths(b, p->pins));
     for (size_t i = 0; i < p->n_notes; i++)
-        json_array_append_new(notes, json_string(p->notes[i]));
-    json_object_set_new(root, "notes", notes);
-    char *text = json_dumps(root, JSON_INDENT(2));
+        append(b, notes, json_text(p->notes[i]));
+    put(b, root, "notes", notes);
+    char *text = b->failed ? NULL : json_dumps(root, JSON_INDENT(2));
     json_decref(root);
     return text;
 }
