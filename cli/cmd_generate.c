@@ -194,10 +194,7 @@ static int print_json(answer *a, const collet_request *r)
     json_t *prompt = json_array();
     for (size_t i = 0; i < a->n_prompt; i++)
         json_array_append_new(prompt, json_integer(a->prompt[i]));
-    // Bytes that are no UTF-8 (a character cut by max_tokens) cannot be in JSON: they are left out of "text".
-    json_t *text = json_stringn(a->text.data ? a->text.data : "", a->text.n_bytes);
-    for (size_t n = a->text.n_bytes; !text && n > 0; n--)
-        text = json_stringn(a->text.data, n - 1);
+    json_t *text = collet_cli_json_text(a->text.data ? a->text.data : "", a->text.n_bytes, NULL);
     json_t *timing = json_pack("{s:f, s:f, s:i, s:f, s:i, s:f}", "load_s", a->o.load_s, "prefill_s", t.prefill_s,
                                "prefill_tokens", (int)t.prefill_tokens, "decode_s", t.decode_s, "decode_tokens",
                                (int)t.decode_tokens, "first_token_s", t.first_token_s);

@@ -64,31 +64,17 @@ static int run_tokenize(const collet_args *args)
     return exit_code;
 }
 
-// JSON holds UTF-8 only: other bytes are shown as U+FFFD in "text" and exactly in "hex".
+// What JSON cannot hold is in "hex", exactly.
 static json_t *text_object(const char *text, size_t n)
 {
-    json_t *plain = json_stringn(text, n);
-    if (plain)
-        return json_pack("{s:o}", "text", plain);
-    collet_text lossy = { 0 }, hex = { 0 };
+    bool lossy = false;
+    json_t *shown = collet_cli_json_text(text, n, &lossy);
+    if (!shown || !lossy)
+        return json_pack("{s:o}", "text", shown);
+    collet_text hex = { 0 };
     for (size_t i = 0; i < n; i++)
         collet_text_printf(&hex, "%02x", (unsigned char)text[i]);
-    for (size_t i = 0; i < n;) {
-        size_t length = 4; // the longest character that is whole here
-        json_t *one = NULL;
-        while (length > 0 && (i + length > n || !(one = json_stringn(text + i, length))))
-            length--;
-        json_decref(one);
-        if (length > 0)
-            collet_text_add(&lossy, text + i, length);
-        else
-            collet_text_add(&lossy, "\xef\xbf\xbd", 3);
-        i += length > 0 ? length : 1;
-    }
-    json_t *object = lossy.failed || hex.failed
-                         ? NULL
-                         : json_pack("{s:s, s:s}", "text", lossy.data ? lossy.data : "", "hex", hex.data);
-    collet_text_free(&lossy);
+    json_t *object = json_pack("{s:o, s:o}", "text", shown, "hex", hex.failed ? NULL : json_string(hex.data));
     collet_text_free(&hex);
     return object;
 }

@@ -44,6 +44,15 @@ class Generate(ProgramTest):
             self.assertEqual(row[0][0], chosen)  # greedy takes the first
             self.assertEqual([v for _, v in row], sorted((v for _, v in row), reverse=True))
 
+    def test_cli_generate__json_text_shows_bytes_that_are_no_utf8(self):
+        """What follows them is not lost; stdout has the bytes themselves."""
+        args = ("-p", "The lighthouse", "--max-tokens", "32", "--ignore-eos")
+        plain = self.generate(self.need(TINY), *args).raw[:-1]
+        text = json.loads(self.generate(TINY, *args, "--json").out)["text"]
+        self.assertRaises(UnicodeDecodeError, plain.decode)  # random weights write random bytes
+        self.assertIn("\ufffd", text)
+        self.assertEqual(text.replace("\ufffd", ""), plain.decode(errors="ignore"))
+
     def test_cli_generate__stop_text_is_not_printed(self):
         model = self.need(SMOLLM2)
         whole = json.loads(self.generate(model, "-p", PROMPT, "--max-tokens", N, "--json").out)["text"]
