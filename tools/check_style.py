@@ -31,7 +31,7 @@ def check_file(root, relative, problems):
             say(2, f"second line does not begin with // {relative}")
         if len(lines) > MAY_BE_LONG + 1 and "longer than" not in "\n".join(lines[:8]):
             say(len(lines), f"more than {MAY_BE_LONG} lines without a reason in the first comment")
-        if "immintrin.h" in text and not INTRINSICS.search(relative.name):
+        if "immintrin.h" in text and relative.suffix == ".c" and not INTRINSICS.search(relative.name):
             say(1, "intrinsics outside a file that is named after its ISA")
     if not text.endswith("\n") or text.endswith("\n\n"):
         say(len(lines), "must end in one newline")
@@ -48,6 +48,15 @@ def check_file(root, relative, problems):
                 say(number, what)
 
 
+def check_headers(root, files, problems):
+    """A header with intrinsics may be shared by ISA levels, but reaches only files that are named after one."""
+    texts = {f: (root / f).read_text(errors="replace") for f in files if f.suffix in (".c", ".h")}
+    for header in [f for f in texts if f.suffix == ".h" and "immintrin.h" in texts[f]]:
+        for source in [f for f in texts if f.suffix == ".c" and not INTRINSICS.search(f.name)]:
+            if f'#include "{header.as_posix()}"' in texts[source]:
+                problems.append(f"{source}:1: includes {header}, which has intrinsics")
+
+
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent
     listed = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=True).stdout.split()
@@ -56,6 +65,7 @@ def main():
     files = [pathlib.Path(f) for f in listed if f.endswith(suffixes) and (root / f).is_file()]
     for relative in files:
         check_file(root, relative, problems)
+    check_headers(root, files, problems)
     for line in problems:
         print(line)
     print(f"check_style: {len(files)} files, {len(problems)} wrong")
