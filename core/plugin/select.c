@@ -81,7 +81,7 @@ static collet_status ask(selection *s, const collet_module_info *m, collet_error
             collet_escape(candidate->why, sizeof candidate->why, caps.why, strlen(caps.why));
             if (!candidate->why[0])
                 snprintf(candidate->why, sizeof candidate->why, "refused without a reason (a defect of the plugin)");
-            return COLLET_OK;
+            return collet_runtime_check_names(s->rt, err); // a name that could not be made is refused as unknown
         }
         candidate->chosen = true;
         s->choice->module = handle;

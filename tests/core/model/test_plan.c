@@ -22,7 +22,7 @@ static void open_model(rig *r, const char *profile, const char *set, const char 
     const rig_opts opts = { .model = LLAMA,
                             .profile_path = path,
                             .extra = { &picky_plugin },
-                            .sets = { "engine.threads=2", set, set ? set2 : NULL } };
+                            .sets = { "engine.threads=1", set, set ? set2 : NULL } };
     collet_status st = rig_open_model(r, &opts);
     remove(path);
     if (st != COLLET_OK)
@@ -188,7 +188,7 @@ static void test_plan__a_fused_op_and_its_parts_give_the_same(void **state)
 static void test_plan__named_modules_without_the_fused_op_take_it_apart_silently(void **state)
 {
     (void)state;
-    const rig_opts opts = { .model = LLAMA, .sets = { "engine.threads=2", "slots.ops=cpu.ops.ref" }, .plugins = true };
+    const rig_opts opts = { .model = LLAMA, .sets = { "engine.threads=1", "slots.ops=cpu.ops.ref" }, .plugins = true };
     rig r;
     rig_need(LLAMA);
     assert_int_equal(rig_open_model(&r, &opts), COLLET_OK);
