@@ -89,6 +89,8 @@ static product product_make(const collet_cpu_matmul_kernel *kernel, shape s)
 {
     product p = { .kernel = kernel, .format = collet_format_find(kernel->format), .s = s };
     uint64_t seed = 1;
+    if (p.format->block_elems == 1 && s.n_blocks > 1)
+        p.s.n_blocks = s.n_blocks *= 77; // long rows of single elements, and never a multiple of a register
     p.n_in = s.n_blocks * p.format->block_elems;
     p.row_bytes = (uint64_t)s.n_blocks * p.format->block_bytes;
     p.w = malloc(s.n_out * p.row_bytes);
