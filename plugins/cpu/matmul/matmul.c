@@ -17,6 +17,15 @@
 #define FEW_TOKENS 4                   // up to here a step is about reading weights
 #define PIECES_PER_WORKER 4            // of the panels
 
+// Output matrices (a row per word of a vocabulary) take activations in two planes of 8 bits, the second being what the
+// first left over: their rounding goes straight into the logits, where it was a sixth of a model's divergence from f32
+// activations. Both planes are tokens to the kernel, so weights are streamed once all the same; sums go through a small
+// buffer of each worker.
+#define FINE_RATIO 16u  // rows for each column, from which on a weight is taken for an output matrix
+#define FINE_TOKENS 16u // planes in the buffer
+#define FINE_PANELS 64u // panels in the buffer
+#define FINE_ROWS (FINE_PANELS * R8_ROWS)
+
 const collet_cpu_matmul_kernel collet_cpu_matmul_kernels[] = {
 #define KERNEL(f, i, function) { .format = #f, .isa = COLLET_ISA_##i, .name = #function, .run = function },
 #include "plugins/cpu/matmul/matmul_kernels.inc"
@@ -52,14 +61,16 @@ typedef struct matmul {
     const collet_cpu_packing *packing; // NULL: canonical rows
     uint64_t panel_bytes;
     uint32_t n_in, n_out, n_panels;
+    uint32_t n_planes; // 2: an output matrix
 } matmul;
 
 // One call, shared by its workers.
 typedef struct job {
     const matmul *op;
     collet_cpu_matmul_args args;
-    uint32_t n_tokens, n_tasks, token_block;
+    uint32_t n_tokens, n_tasks, token_block; // tokens are planes for an output matrix
     collet_cpu_act *act;
+    float *fine; // sums of planes, FINE_TOKENS x FINE_ROWS for each worker; NULL: one plane
     atomic_uint next_piece;
 } job;
 
@@ -169,6 +180,7 @@ static collet_status create(void *mod, const collet_op_desc *d, void **inst, col
                     .n_in = (uint32_t)w->shape[1],
                     .n_out = (uint32_t)w->shape[0],
                     .n_panels = (uint32_t)((w->shape[0] + R8_ROWS - 1) / R8_ROWS) };
+    op->n_planes = op->packing && op->n_out / FINE_RATIO >= op->n_in ? 2 : 1;
     op->panel_bytes = op->packing ? (uint64_t)op->n_in / op->packing->record_elems * op->packing->record_bytes
                                   : (uint64_t)w->stride[0];
     *inst = op;
@@ -180,7 +192,10 @@ static collet_status prepare(void *inst, const collet_op_desc *bucket, uint64_t 
 {
     (void)err;
     const matmul *op = inst;
-    *ws_bytes = op->packing ? (uint64_t)bucket->in[0]->shape[0] * (op->n_in / 32) * sizeof(collet_cpu_act) : 0;
+    const uint64_t n_acts = (uint64_t)bucket->in[0]->shape[0] * op->n_planes * (op->n_in / 32);
+    *ws_bytes = op->packing ? n_acts * sizeof(collet_cpu_act) : 0;
+    if (op->n_planes == 2)
+        *ws_bytes += sizeof(float) * FINE_TOKENS * FINE_ROWS * op->mod->host->workers(op->mod->host->self);
     *plan_bytes = 0;
     return COLLET_OK;
 }
@@ -240,6 +255,25 @@ static void quantize(const job *j, uint32_t begin, uint32_t end)
     }
 }
 
+// Planes 2 t and 2 t + 1 belong to token t; begin and end are even.
+static void quantize_fine(const job *j, uint32_t begin, uint32_t end)
+{
+    const uint32_t n_blocks = j->args.n_in / 32;
+    for (uint32_t t = begin, n; t < end; t += n) {
+        n = collet_cpu_act_together(end - t);
+        for (uint32_t c = 0; c < n; c += 2)
+            for (uint32_t b = 0; b < n_blocks; b++) {
+                const float *x = j->args.x + (t + c) / 2 * j->args.x_stride + 32 * b;
+                collet_cpu_act *first = j->act + (uint64_t)t * n_blocks + (uint64_t)b * n + c;
+                float left[32];
+                collet_cpu_quantize_act_avx2(first, n, x, 32);
+                for (uint32_t i = 0; i < 32; i++)
+                    left[i] = x[i] - first->d * (float)first->q[i];
+                collet_cpu_quantize_act_avx2(first + 1, n, left, 32);
+            }
+    }
+}
+
 static void quantize_task(void *ctx, uint32_t task, uint32_t worker)
 {
     (void)worker;
@@ -247,36 +281,61 @@ static void quantize_task(void *ctx, uint32_t task, uint32_t worker)
     const uint32_t groups = (j->n_tokens + 7) / 8; // of tokens that are together
     const uint32_t begin = (uint32_t)((uint64_t)groups * task / j->n_tasks) * 8;
     const uint32_t end = (uint32_t)((uint64_t)groups * (task + 1) / j->n_tasks) * 8;
-    quantize(j, begin, end < j->n_tokens ? end : j->n_tokens);
+    (j->fine ? quantize_fine : quantize)(j, begin, end < j->n_tokens ? end : j->n_tokens);
+}
+
+// Panels [begin, end) for planes [plane, plane + n): as many as fit the worker's buffer at a time.
+static void run_fine(const job *j, uint32_t worker, uint32_t begin, uint32_t end, uint32_t plane, uint32_t n)
+{
+    const uint32_t n_blocks = j->args.n_in / 32;
+    float *sums = j->fine + (size_t)worker * FINE_TOKENS * FINE_ROWS;
+    for (uint32_t p = begin; p < end; p += FINE_PANELS)
+        for (uint32_t t = 0; t < n; t += FINE_TOKENS) {
+            const uint32_t panels = end - p < FINE_PANELS ? end - p : FINE_PANELS;
+            const uint32_t planes = n - t < FINE_TOKENS ? n - t : FINE_TOKENS;
+            const uint32_t left = j->args.n_out - p * R8_ROWS, rows = left < FINE_ROWS ? left : FINE_ROWS;
+            collet_cpu_matmul_args a = j->args;
+            a.w += p * a.panel_bytes;
+            a.act += (uint64_t)(plane + t) * n_blocks;
+            a.n_out = rows;
+            a.y = sums;
+            a.y_stride = FINE_ROWS;
+            j->op->kernel->run(&a, 0, panels, 0, planes);
+            for (uint32_t c = 0; c < planes; c += 2) {
+                float *y = j->args.y + (plane + t + c) / 2 * j->args.y_stride + p * R8_ROWS;
+                for (uint32_t o = 0; o < rows && o < panels * R8_ROWS; o++)
+                    y[o] = sums[c * FINE_ROWS + o] + sums[(c + 1) * FINE_ROWS + o];
+            }
+        }
 }
 
 // Part `task` of `n` of the panels, tokens [token, token + token_block).
-static void run_part(const job *j, uint32_t task, uint32_t n, uint32_t token)
+static void run_part(const job *j, uint32_t worker, uint32_t task, uint32_t n, uint32_t token)
 {
     const uint32_t begin = (uint32_t)((uint64_t)j->op->n_panels * task / n);
     const uint32_t end = (uint32_t)((uint64_t)j->op->n_panels * (task + 1) / n);
-    const uint32_t left = j->n_tokens - token;
-    if (begin < end)
-        j->op->kernel->run(&j->args, begin, end, token, token + (left < j->token_block ? left : j->token_block));
+    const uint32_t left = j->n_tokens - token, n_tokens = left < j->token_block ? left : j->token_block;
+    if (begin < end && j->fine)
+        run_fine(j, worker, begin, end, token, n_tokens);
+    else if (begin < end)
+        j->op->kernel->run(&j->args, begin, end, token, token + n_tokens);
 }
 
 static void decode_task(void *ctx, uint32_t task, uint32_t worker)
 {
-    (void)worker;
     const job *j = ctx;
-    run_part(j, task, j->n_tasks, 0);
+    run_part(j, worker, task, j->n_tasks, 0);
 }
 
 static void prefill_task(void *ctx, uint32_t task, uint32_t worker)
 {
     (void)task;
-    (void)worker;
     job *j = ctx;
     const uint32_t parts = j->n_tasks * PIECES_PER_WORKER;
     const uint32_t n_pieces = (j->n_tokens + j->token_block - 1) / j->token_block * parts;
     for (uint32_t piece = atomic_fetch_add(&j->next_piece, 1); piece < n_pieces;
          piece = atomic_fetch_add(&j->next_piece, 1))
-        run_part(j, piece % parts, parts, piece / parts * j->token_block);
+        run_part(j, worker, piece % parts, parts, piece / parts * j->token_block);
 }
 
 static collet_status run(void *inst, const collet_frame *f)
@@ -294,12 +353,15 @@ static collet_status run(void *inst, const collet_frame *f)
                         .x_stride = (uint64_t)x->stride[0] / sizeof(float),
                         .y_stride = (uint64_t)y->stride[0] / sizeof(float),
                         .y = y->data },
-              .n_tokens = (uint32_t)x->shape[0],
+              .n_tokens = (uint32_t)x->shape[0] * op->n_planes,
               .n_tasks = host->workers(host->self),
               .act = f->ws };
+    if (op->n_planes == 2)
+        j.fine = (float *)(void *)(j.act + (uint64_t)j.n_tokens * (op->n_in / 32));
     j.token_block = collet_cpu_matmul_token_block(op->n_in);
     if (j.n_tokens <= FEW_TOKENS) {
-        quantize(&j, 0, op->packing ? j.n_tokens : 0); // faster here than a second parallel region would be
+        // faster here than a second parallel region would be
+        (j.fine ? quantize_fine : quantize)(&j, 0, op->packing ? j.n_tokens : 0);
         host->parallel(host->self, j.n_tasks, decode_task, &j);
     } else {
         if (op->packing)
