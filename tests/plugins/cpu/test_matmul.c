@@ -334,6 +334,28 @@ static void test_matmul__large_and_small_activations_agree_too(void **state)
     }
 }
 
+// Many more rows than columns: activations in two planes of 8 bits, in whatever company.
+static void test_matmul__output_matrices_are_finer(void **state)
+{
+    static const uint32_t n_tokens[] = { 1, 2, 21 };
+    const collet_cpu_matmul_kernel *k = kernel_or_skip(state);
+    for (size_t i = 0; i < COLLET_COUNT(n_tokens); i++) {
+        product p = product_make(k, (shape){ 4101, 1, n_tokens[i], 3, 2 });
+        double error = 0.0, energy = 0.0;
+        reckon(&p);
+        run(&p);
+        assert_within_bound(&p);
+        for (uint32_t t = 0; t < p.s.n_tokens; t++)
+            for (uint32_t o = 0; o < p.s.n_out; o++) {
+                const double want = p.want[(size_t)t * p.s.n_out + o], off = y_row(&p, t)[o] - want;
+                error += off * off;
+                energy += want * want;
+            }
+        assert_true(error <= 1e-8 * energy);
+        product_free(&p);
+    }
+}
+
 // Activations of +-127 are quantized exactly, so only f32 sums may differ; codes are all alike, of a byte at the limits
 // of some format, so that every lane of every sum is as full as it can be.
 static void test_matmul__codes_at_their_limits_do_not_saturate(void **state)
@@ -549,6 +571,7 @@ int main(void)
         PROMISE(test_matmul__kernel_agrees_with_the_formula),
         PROMISE(test_matmul__activations_held_exactly_leave_only_rounding),
         PROMISE(test_matmul__large_and_small_activations_agree_too),
+        PROMISE(test_matmul__output_matrices_are_finer),
         PROMISE(test_matmul__codes_at_their_limits_do_not_saturate),
         PROMISE(test_matmul__zero_rows_give_zero),
         PROMISE(test_matmul__what_is_not_finite_stays_in_its_row),
