@@ -101,15 +101,22 @@ class Golden(unittest.TestCase):
             yield record, model, cases
 
     def test_generate__reference_modules_follow_the_f32_rows(self):
+        """The first cases token by token. The others all at once: where every choice after the recorded ids before it
+        is the recorded one, greedy decoding gives those ids, by induction, and reading is ten times as fast."""
         for record, model, cases in self.each_model():
-            for case in cases[:1] if QUICK else cases:
+            for number, case in enumerate(cases[:1] if QUICK else cases):
                 want = case["f32"]["generated_ids"]
                 n = min(case["f32"]["fragile"] + [len(want), 8 if QUICK else len(want)])
                 if n == 0:
                     continue
                 with self.subTest(model=record["model"], prompt=case["prompt"][:40]):
-                    got = generate(model, case["prompt_ids"], n, *REFERENCE)
-                    self.assertEqual(got["ids"], want[:n])
+                    if number < 3:
+                        got = generate(model, case["prompt_ids"], n, *REFERENCE)["ids"]
+                    else:
+                        prompt = case["prompt_ids"]
+                        rows = logits(model, prompt + want[:n - 1], *REFERENCE)[len(prompt) - 1:]
+                        got = [row.index(max(row)) for row in rows]
+                    self.assertEqual(got, want[:n])
 
     def test_generate__tuned_modules_choose_what_was_recorded(self):
         for record, model, cases in self.each_model():
