@@ -17,13 +17,16 @@
 #define FEW_TOKENS 4                   // up to here a step is about reading weights
 #define PIECES_PER_WORKER 4            // of the panels
 
-// Output matrices (a row per word of a vocabulary) take activations in two planes of 8 bits, the second being what the
-// first left over: their rounding goes straight into the logits, where it was a sixth of a model's divergence from f32
-// activations. Both planes are tokens to the kernel, so weights are streamed once all the same; sums go through a small
-// buffer of each worker.
-#define FINE_RATIO 16u  // rows for each column, from which on a weight is taken for an output matrix
-#define FINE_TOKENS 16u // planes in the buffer
-#define FINE_PANELS 64u // panels in the buffer
+// Two kinds of weights take activations in two planes of 8 bits, the second being what the first left over. Output
+// matrices (a row per word of a vocabulary): the rounding of their input goes straight into the logits. Down
+// projections (twice as many columns as rows): their input is a product of two activations, whose outliers leave little
+// of 8 bits to the rest of a block. Together they were nearly half of a model's divergence from f32 activations
+// (docs/NUMERICS.md). Both planes are tokens to the kernel, so weights are streamed once all the same; sums go through
+// a small buffer of each worker.
+#define OUTPUT_RATIO 16u // rows for each column, from which on a weight is taken for an output matrix
+#define DOWN_RATIO 2u    // columns for each row, from which on it is taken for a down projection
+#define FINE_TOKENS 16u  // planes in the buffer
+#define FINE_PANELS 64u  // panels in the buffer
 #define FINE_ROWS (FINE_PANELS * R8_ROWS)
 
 const collet_cpu_matmul_kernel collet_cpu_matmul_kernels[] = {
@@ -180,7 +183,8 @@ static collet_status create(void *mod, const collet_op_desc *d, void **inst, col
                     .n_in = (uint32_t)w->shape[1],
                     .n_out = (uint32_t)w->shape[0],
                     .n_panels = (uint32_t)((w->shape[0] + R8_ROWS - 1) / R8_ROWS) };
-    op->n_planes = op->packing && op->n_out / FINE_RATIO >= op->n_in ? 2 : 1;
+    const bool output = op->n_out / OUTPUT_RATIO >= op->n_in, down = op->n_in / DOWN_RATIO >= op->n_out;
+    op->n_planes = op->packing && (output || down) ? 2 : 1;
     op->panel_bytes = op->packing ? (uint64_t)op->n_in / op->packing->record_elems * op->packing->record_bytes
                                   : (uint64_t)w->stride[0];
     *inst = op;
