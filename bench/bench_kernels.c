@@ -211,7 +211,7 @@ int main(int argc, char **argv)
     collet_error err = COLLET_ERROR_INIT;
     const collet_pool_opts pool_opts = { .n_workers = o.n_threads, .pin = 1 };
     if (collet_pool_create(&pool, &pool_opts, &err) != COLLET_OK ||
-        collet_read_probe_create(&probe, pool, PROBE_BYTES / o.n_threads, &err) != COLLET_OK) {
+        collet_read_probe_create(&probe, pool, PROBE_BYTES / o.n_threads, isa.mask, &err) != COLLET_OK) {
         fprintf(stderr, "bench_kernels: %s\n", err.msg);
         collet_pool_destroy(pool);
         return 1;

@@ -205,7 +205,7 @@ static void bench_append(const collet_cpu_kv_append_kernel *k, uint32_t rounds)
     free(dst);
 }
 
-static double read_bandwidth(void)
+static double read_bandwidth(uint32_t isa_mask)
 {
     collet_pool *pool = NULL;
     collet_read_probe *probe = NULL;
@@ -213,7 +213,7 @@ static double read_bandwidth(void)
     const collet_pool_opts opts = { .n_workers = 1 };
     double best = 0.0;
     if (collet_pool_create(&pool, &opts, &err) != COLLET_OK ||
-        collet_read_probe_create(&probe, pool, PROBE_BYTES, &err) != COLLET_OK) {
+        collet_read_probe_create(&probe, pool, PROBE_BYTES, isa_mask, &err) != COLLET_OK) {
         fprintf(stderr, "bench_ops: %s\n", err.msg);
         exit(1);
     }
@@ -266,7 +266,7 @@ int main(int argc, char **argv)
     }
     collet_isa isa;
     collet_isa_probe(&isa);
-    const double read_gbps = read_bandwidth();
+    const double read_gbps = read_bandwidth(isa.mask);
     printf("%s, one thread, reads %.1f GB/s\n%-40s %11s %9s %9s\n", isa.cpu_name, read_gbps, "op", "row", "ns a row",
            "elems/ns");
     for (size_t i = 0; i < COLLET_COUNT(ops_kernels); i++)

@@ -13,7 +13,7 @@
 #include "core/measure/probe.h"
 #include "core/measure/stats.h"
 
-#define PROBE_BYTES (256u << 20) // per worker: several times any cache that a worker has to itself
+#define PROBE_BYTES (1u << 30) // of all workers: several times any cache
 #define REPS_MAX 64
 
 typedef struct bench {
@@ -143,7 +143,9 @@ static int run_opened(const collet_args *args, bench *b)
     b->n_reps = (uint32_t)collet_args_int(args, "repetitions");
     collet_status st = make_prompt(b, &err);
     if (st == COLLET_OK)
-        st = collet_read_probe_create(&b->probe, collet_runtime_pool(b->o.runtime), PROBE_BYTES, &err);
+        st = collet_read_probe_create(&b->probe, collet_runtime_pool(b->o.runtime),
+                                      PROBE_BYTES / collet_pool_workers(collet_runtime_pool(b->o.runtime)),
+                                      collet_runtime_isa(b->o.runtime)->mask, &err);
     if (st == COLLET_OK)
         st = run_once(b, 0, &err); // warm-up: overwritten
     for (uint32_t rep = 0; rep < b->n_reps && st == COLLET_OK; rep++)

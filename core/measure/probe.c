@@ -1,27 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/measure/probe.c - plain loads, eight streams of additions: bound by memory long before it is bound by them.
+// core/measure/probe.c - the probes' buffers, threads and clock; their loops are in probe_<isa>.c.
 #include "core/measure/probe.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "collet/plugin/host.h"
 #include "core/base/error.h"
+#include "core/measure/probe_isa.h"
 #include "core/measure/stats.h"
 
 #define LANES 8
+#define PIECE_BYTES 512u
+#define PEAK_S 0.01
 
 struct collet_read_probe {
     collet_pool *pool;
-    uint64_t n_words; // per worker
+    collet_probe_read_fn *read;
+    uint64_t n_bytes; // per worker
     uint64_t **data;
     uint64_t *sums; // keeps the loads alive
 };
+
+static uint64_t read_ref(const void *data, uint64_t n_bytes)
+{
+    const uint64_t *words = data;
+    uint64_t sum[LANES] = { 0 };
+    for (uint64_t i = 0; i < n_bytes / sizeof *words; i += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            sum[lane] += words[i + (uint64_t)lane];
+    for (int lane = 1; lane < LANES; lane++)
+        sum[0] += sum[lane];
+    return sum[0];
+}
 
 static void fill(void *ctx, uint32_t task, uint32_t worker)
 {
     (void)worker;
     collet_read_probe *p = ctx;
-    for (uint64_t i = 0; i < p->n_words; i++)
+    for (uint64_t i = 0; i < p->n_bytes / sizeof **p->data; i++)
         p->data[task][i] = i * 0x9e3779b97f4a7c15u;
 }
 
@@ -29,29 +46,26 @@ static void read_all(void *ctx, uint32_t task, uint32_t worker)
 {
     (void)worker;
     collet_read_probe *p = ctx;
-    const uint64_t *data = p->data[task];
-    uint64_t sum[LANES] = { 0 };
-    for (uint64_t i = 0; i < p->n_words; i += LANES)
-        for (int lane = 0; lane < LANES; lane++)
-            sum[lane] += data[i + (uint64_t)lane];
-    for (int lane = 1; lane < LANES; lane++)
-        sum[0] += sum[lane];
-    p->sums[task] = sum[0];
+    p->sums[task] = p->read(p->data[task], p->n_bytes);
 }
 
-collet_status collet_read_probe_create(collet_read_probe **out, collet_pool *pool, uint64_t n_bytes, collet_error *err)
+collet_status collet_read_probe_create(collet_read_probe **out, collet_pool *pool, uint64_t n_bytes, uint32_t isa_mask,
+                                       collet_error *err)
 {
     uint32_t n = collet_pool_workers(pool);
     collet_read_probe *p = calloc(1, sizeof *p);
     bool complete = p != NULL;
     if (p) {
         p->pool = pool;
-        p->n_words = n_bytes / sizeof(uint64_t) / LANES * LANES;
+        p->read = isa_mask & COLLET_ISA_AVX512 ? collet_probe_read_avx512
+                  : isa_mask & COLLET_ISA_AVX2 ? collet_probe_read_avx2
+                                               : read_ref;
+        p->n_bytes = n_bytes / PIECE_BYTES * PIECE_BYTES;
         p->data = calloc(n, sizeof *p->data);
         p->sums = calloc(n, sizeof *p->sums);
         complete = p->data && p->sums;
         for (uint32_t i = 0; complete && i < n; i++)
-            complete = (p->data[i] = aligned_alloc(64, p->n_words * sizeof(uint64_t))) != NULL;
+            complete = (p->data[i] = aligned_alloc(64, p->n_bytes)) != NULL;
     }
     if (!complete) {
         collet_read_probe_destroy(p);
@@ -79,5 +93,64 @@ double collet_read_probe_run(collet_read_probe *p)
     double begin = collet_now_s();
     collet_pool_run(p->pool, n, read_all, p);
     double seconds = collet_now_s() - begin;
-    return (double)n * (double)p->n_words * sizeof(uint64_t) / seconds;
+    return (double)n * (double)p->n_bytes / seconds;
+}
+
+// ---- arithmetic ----
+
+static const struct {
+    const char *name;
+    struct {
+        uint32_t isa;
+        collet_probe_peak_fn *run;
+    } loop[2]; // the better one first
+} peaks[COLLET_N_PEAKS] = {
+    [COLLET_PEAK_F32] = { "f32",
+                          { { COLLET_ISA_AVX512, collet_probe_f32_avx512 },
+                            { COLLET_ISA_AVX2, collet_probe_f32_avx2 } } },
+    [COLLET_PEAK_INT8] = { "int8",
+                           { { COLLET_ISA_AVX512, collet_probe_int8_avx512 },
+                             { COLLET_ISA_AVX2, collet_probe_int8_avx2 } } },
+    [COLLET_PEAK_TILE_BF16] = { "tile_bf16", { { COLLET_ISA_AMX, collet_probe_tile_bf16_amx } } },
+    [COLLET_PEAK_TILE_INT8] = { "tile_int8", { { COLLET_ISA_AMX, collet_probe_tile_int8_amx } } },
+};
+
+const char *collet_peak_name(collet_peak peak)
+{
+    return peaks[peak].name;
+}
+
+typedef struct peak_job {
+    collet_probe_peak_fn *run;
+    double *rates; // of each worker
+} peak_job;
+
+static void peak_of_worker(void *ctx, uint32_t task, uint32_t worker)
+{
+    (void)worker;
+    const peak_job *job = ctx;
+    double begin = collet_now_s(), n_ops = 0.0, seconds = 0.0;
+    while (seconds < PEAK_S) {
+        n_ops += job->run(4096);
+        seconds = collet_now_s() - begin;
+    }
+    job->rates[task] = n_ops / seconds;
+}
+
+double collet_peak_run(collet_pool *pool, collet_peak peak, uint32_t isa_mask)
+{
+    peak_job job = { 0 };
+    for (int i = 1; i >= 0; i--)
+        if (peaks[peak].loop[i].isa & isa_mask)
+            job.run = peaks[peak].loop[i].run;
+    const uint32_t n = collet_pool_workers(pool);
+    job.rates = job.run ? calloc(n, sizeof *job.rates) : NULL;
+    if (!job.rates)
+        return 0.0;
+    collet_pool_run(pool, n, peak_of_worker, &job);
+    double sum = 0.0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += job.rates[i];
+    free(job.rates);
+    return sum;
 }
