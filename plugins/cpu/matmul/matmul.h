@@ -24,11 +24,11 @@ typedef struct collet_cpu_act {
     float d, s, half[2]; // d times the sum of q: of all 32, of the first and the second 16
 } collet_cpu_act;
 
-// Tokens are put together by eight, then four, two, one: block 0 of each of them, then block 1 of each, ... so that a
-// kernel reaches them all with one pointer. How many, when n_left remain:
+// Tokens are put together by eight, the last ones as many as there are: block 0 of each of them, then block 1 of each,
+// ... so that a kernel reaches them all with one pointer and unpacks weights once. How many, when n_left remain:
 static inline uint32_t collet_cpu_act_together(uint32_t n_left)
 {
-    return n_left >= 8 ? 8 : n_left >= 4 ? 4 : n_left >= 2 ? 2 : 1;
+    return n_left < 8 ? n_left : 8;
 }
 
 // act[step * b] = block b of x, where step tokens are together.

@@ -6,7 +6,9 @@
 // 8 bits: the eight groups one after the other (256 bytes). 4 bits: vector j has group j in its low nibbles and group
 // j + 4 in its high ones (128 bytes). Fifth bits: one vector, bit g of a byte belongs to group g (32 bytes). Two more
 // bits (q6_k): vector 0 has those of groups 0..3 at bits 0, 2, 4, 6, vector 1 those of groups 4..7 (64 bytes); q2_k has
-// its codes that way.
+// its codes that way, q3_k the lower bits of them. Third bits (q3_k): one vector, group g at bit 4 (g % 4 / 2) +
+// 2 (g / 4) + g % 2: four bits part those of g and g + 2, as their lower bits, so that two groups are put together in
+// one operation (32 bytes).
 //
 // format                 record (columns): fields, [8] is one for each row
 // q4_0 iq4_nl q8_0       (32)  d[8] f16 | codes
@@ -14,8 +16,8 @@
 // q5_0 q5_1              (32)  as q4_0, q4_1 | fifth bits
 // q4_k q5_k              (256) d[8] f16 | dmin[8] f16 | 8 x { scale[8] u8 | min[8] u8 | codes (| fifth bits) }
 // q6_k                   (256) d[8] f16 | 8 x { scale[2][8] i8, of 16 columns each | codes | two more bits }
-// q3_k                   (256) d[8] f16 | 8 x { scale[2][8] i8 | codes in 4 bits }
-// q2_k                   (256) d[8] f16 | dmin[8] f16 | 8 x { scale[2][8] u8 | min[2][8] u8 | codes in 2 bits }
+// q3_k                   (256) d[8] f16 | 8 x { scale[2][8] i8 | two lower bits | third bits }
+// q2_k                   (256) d[8] f16 | dmin[8] f16 | 8 x { scale, min[2][8] u8 in nibbles | codes in 2 bits }
 // Everything is done on words of four codes, one in each byte, and on eight rows at a time, which the compiler turns
 // into vectors.
 #include <string.h>
@@ -76,6 +78,16 @@ static uint8_t *put_pairs(uint8_t *out, const codes *c, uint32_t shift)
             bits[g / 4][r] |= (c->of[g][r] >> shift & EACH(3u)) << (2 * (g % 4));
     memcpy(out, bits, sizeof bits);
     return out + 64;
+}
+
+static uint8_t *put_third_bits(uint8_t *out, const codes *c)
+{
+    uint32_t bits[R8_ROWS] = { 0 };
+    for (uint32_t g = 0; g < 8; g++)
+        for (uint32_t r = 0; r < R8_ROWS; r++)
+            bits[r] |= (c->of[g][r] >> 2 & EACH(1u)) << (4 * (g % 4 / 2) + 2 * (g / 4) + g % 2);
+    memcpy(out, bits, sizeof bits);
+    return out + 32;
 }
 
 static void put_half(uint8_t *out, uint32_t row, uint16_t half)
@@ -258,7 +270,7 @@ static void pack_q3_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
                 c.of[g][r] = (word_at(b->q + 32 * (s / 4), g) >> (2 * (s % 4)) & EACH(3u)) |
                              (word_at(b->high, g) >> s & EACH(1u)) << 2;
         }
-        out = put_nibbles(out + 16, &c);
+        out = put_third_bits(put_pairs(out + 16, &c, 0), &c);
     }
 }
 
@@ -268,19 +280,17 @@ static void pack_q2_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
     uint8_t *out = record + 32;
     for (uint32_t s = 0; s < 8; s++) {
         codes c = { 0 };
-        memset(out, 0, 32);
+        memset(out, 0, 16);
         for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
             const collet_q2_k *b = (const collet_q2_k *)rows[r];
             put_half(record, r, b->d);
             put_half(record + 16, r, b->dmin);
-            for (uint32_t half = 0; half < 2; half++) {
-                out[8 * half + r] = b->scales[2 * s + half] & 15;
-                out[16 + 8 * half + r] = b->scales[2 * s + half] >> 4;
-            }
+            out[r] = b->scales[2 * s];
+            out[8 + r] = b->scales[2 * s + 1];
             for (uint32_t g = 0; g < 8; g++)
                 c.of[g][r] = word_at(b->q + 32 * (s / 4), g) >> (2 * (s % 4)) & EACH(3u);
         }
-        out = put_pairs(out + 32, &c, 0);
+        out = put_pairs(out + 16, &c, 0);
     }
 }
 
@@ -291,8 +301,8 @@ static const collet_cpu_packing packings[] = {
     { "q5_1", "q5_1.r8", 32, sizeof(collet_q5_1), 32, 192, pack_q5_1 },
     { "q8_0", "q8_0.r8", 32, sizeof(collet_q8_0), 32, 272, pack_q8_0 },
     { "iq4_nl", "iq4_nl.r8", 32, sizeof(collet_iq4_nl), 32, 144, pack_q4_0 },
-    { "q2_k", "q2_k.r8", 256, sizeof(collet_q2_k), 256, 32 + 8 * 96, pack_q2_k },
-    { "q3_k", "q3_k.r8", 256, sizeof(collet_q3_k), 256, 16 + 8 * 144, pack_q3_k },
+    { "q2_k", "q2_k.r8", 256, sizeof(collet_q2_k), 256, 32 + 8 * 80, pack_q2_k },
+    { "q3_k", "q3_k.r8", 256, sizeof(collet_q3_k), 256, 16 + 8 * 112, pack_q3_k },
     { "q4_k", "q4_k.r8", 256, sizeof(collet_q4_k), 256, 32 + 8 * 144, pack_q4_k },
     { "q5_k", "q5_k.r8", 256, sizeof(collet_q5_k), 256, 32 + 8 * 176, pack_q5_k },
     { "q6_k", "q6_k.r8", 256, sizeof(collet_q6_k), 256, 16 + 8 * 208, pack_q6_k },

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// plugins/cpu/matmul/matmul_q3_k_avx2.c - q3_k.r8: signed scales of 16 columns, codes of 3 bits kept in 4, 4 too large.
+// plugins/cpu/matmul/matmul_q3_k_avx2.c - q3_k.r8: signed scales of 16 columns, codes of 3 bits, 4 too large.
 #include "plugins/cpu/matmul/r8_avx2.h"
 #include "plugins/cpu/matmul/matmul_r8.h"
 
 void collet_cpu_matmul_q3_k_avx2(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
                                  uint32_t token_begin, uint32_t token_end)
 {
-    const r8_format format = { .codes = r8_nibbles,
-                               .code_bytes = 128,
+    const r8_format format = { .codes = r8_pairs_and_bit,
+                               .code_bytes = 96,
                                .bits = 3,
                                .m = R8_M_OFFSET,
                                .offset = 4,

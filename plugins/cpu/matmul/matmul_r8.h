@@ -28,6 +28,7 @@ typedef struct r8_format {
     int is_super;      // records of 256 columns whose sub-blocks have scales
     int n_sub;         // sub-blocks in 32 columns: 1 or 2
     int signed_scales; // of sub-blocks
+    int nibble_scales; // R8_M_STORED: a byte holds scale (low nibble) and minimum
 } r8_format;
 
 // 32 columns of a panel, apart from their codes.
@@ -42,9 +43,8 @@ R8_INLINE __m256 r8_halves(const uint8_t *p)
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
-R8_INLINE __m256 r8_bytes(const uint8_t *p, int is_signed)
+R8_INLINE __m256 r8_bytes(__m128i v, int is_signed)
 {
-    const __m128i v = _mm_loadl_epi64((const __m128i *)(const void *)p);
     return _mm256_cvtepi32_ps(is_signed ? _mm256_cvtepi8_epi32(v) : _mm256_cvtepu8_epi32(v));
 }
 
@@ -99,7 +99,7 @@ R8_INLINE void r8_blocks(__m256 sum[8], const collet_cpu_act *act, const uint8_t
             w.m[0] = r8_halves(p + 16);
         else if (f.m == R8_M_OFFSET)
             w.m[0] = _mm256_mul_ps(w.d, _mm256_set1_ps(-(float)f.offset));
-        if (n <= 2)
+        if (n < 8)
             r8_prefetch(p, record);
         r8_add_block(sum, act, p + head, &w, n, f);
     }
@@ -111,7 +111,8 @@ R8_INLINE void r8_supers(__m256 sum[8], const collet_cpu_act *act, const uint8_t
                          const r8_format f)
 {
     const uint32_t head = f.m == R8_M_STORED ? 32 : 16, scales = (uint32_t)f.n_sub * 8;
-    const uint32_t sub_head = f.m == R8_M_STORED ? 2 * scales : scales, sub = sub_head + f.code_bytes;
+    const uint32_t sub_head = f.m == R8_M_STORED && !f.nibble_scales ? 2 * scales : scales;
+    const uint32_t sub = sub_head + f.code_bytes;
     for (uint32_t k = 0; k < n_in / 256; k++) {
         r8_block w = { .d = r8_halves(p) };
         const __m256 m = _mm256_mul_ps(f.m == R8_M_STORED ? r8_halves(p + 16) : w.d,
@@ -119,12 +120,17 @@ R8_INLINE void r8_supers(__m256 sum[8], const collet_cpu_act *act, const uint8_t
         p += head;
         for (int b = 0; b < 8; b++, p += sub, act += n) {
             for (int h = 0; h < f.n_sub; h++) {
-                const uint8_t *at = p + 8 * h;
-                w.scale[h] = r8_scale(at, f.signed_scales);
-                w.m[h] =
-                    _mm256_mul_ps(m, f.m == R8_M_STORED ? r8_bytes(at + scales, 0) : r8_bytes(at, f.signed_scales));
+                __m128i scale = r8_eight(p + 8 * h), min = scale; // R8_M_OFFSET: the minimum is a multiple of the scale
+                if (f.nibble_scales) {
+                    scale = _mm_and_si128(min, _mm_set1_epi8(15));
+                    min = _mm_and_si128(_mm_srli_epi16(min, 4), _mm_set1_epi8(15));
+                } else if (f.m == R8_M_STORED) {
+                    min = r8_eight(p + 8 * h + scales);
+                }
+                w.scale[h] = r8_scale(scale, f.signed_scales);
+                w.m[h] = _mm256_mul_ps(m, r8_bytes(min, f.signed_scales));
             }
-            if (n <= 2)
+            if (n < 8)
                 r8_prefetch(p, sub);
             r8_add_block(sum, act, p + sub_head, &w, n, f);
         }
@@ -152,14 +158,32 @@ R8_INLINE void r8_run(const collet_cpu_matmul_args *a, uint32_t panel_begin, uin
     for (uint32_t panel = panel_begin; panel < panel_end; panel++)
         for (uint32_t token = token_begin, n; token < token_end; token += n) {
             n = collet_cpu_act_together(token_end - token);
-            if (n == 8)
+            switch (n) {
+            case 8:
                 r8_panel(a, panel, token, 8, f);
-            else if (n == 4)
+                break;
+            case 7:
+                r8_panel(a, panel, token, 7, f);
+                break;
+            case 6:
+                r8_panel(a, panel, token, 6, f);
+                break;
+            case 5:
+                r8_panel(a, panel, token, 5, f);
+                break;
+            case 4:
                 r8_panel(a, panel, token, 4, f);
-            else if (n == 2)
+                break;
+            case 3:
+                r8_panel(a, panel, token, 3, f);
+                break;
+            case 2:
                 r8_panel(a, panel, token, 2, f);
-            else
+                break;
+            default:
                 r8_panel(a, panel, token, 1, f);
+                break;
+            }
         }
 }
 

@@ -12,9 +12,9 @@
 #include "plugins/cpu/matmul/r8_codes.h"
 
 // A scale of each row, twice: for both 16-bit sums that vpmaddwd adds.
-R8_INLINE __m256i r8_scale(const uint8_t *p, int is_signed)
+R8_INLINE __m256i r8_scale(__m128i v, int is_signed)
 {
-    const __m128i v = _mm_loadl_epi64((const __m128i *)(const void *)p), twice = _mm_unpacklo_epi8(v, v);
+    const __m128i twice = _mm_unpacklo_epi8(v, v);
     return is_signed ? _mm256_cvtepi8_epi16(twice) : _mm256_cvtepu8_epi16(twice);
 }
 

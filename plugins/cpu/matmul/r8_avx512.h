@@ -9,9 +9,8 @@
 #include "plugins/cpu/matmul/matmul.h"
 #include "plugins/cpu/matmul/r8_codes.h"
 
-R8_INLINE __m256i r8_scale(const uint8_t *p, int is_signed)
+R8_INLINE __m256i r8_scale(__m128i v, int is_signed)
 {
-    const __m128i v = _mm_loadl_epi64((const __m128i *)(const void *)p);
     return is_signed ? _mm256_cvtepi8_epi32(v) : _mm256_cvtepu8_epi32(v);
 }
 

@@ -20,6 +20,12 @@ R8_INLINE __m256i r8_load(const uint8_t *p)
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 
+// A byte of each row.
+R8_INLINE __m128i r8_eight(const uint8_t *p)
+{
+    return _mm_loadl_epi64((const __m128i *)(const void *)p);
+}
+
 R8_INLINE __m256i r8_four(const int8_t *a)
 {
     int32_t four;
@@ -43,6 +49,17 @@ R8_INLINE __m256i r8_nibbles_and_bit(const uint8_t *codes, int g)
 R8_INLINE __m256i r8_pairs(const uint8_t *codes, int g)
 {
     return _mm256_and_si256(_mm256_srli_epi16(r8_load(codes + 32 * (g / 4)), 2 * (g % 4)), _mm256_set1_epi8(3));
+}
+
+// Groups g and g + 2 come out of one byte, which the compiler makes once for both.
+R8_INLINE __m256i r8_pairs_and_bit(const uint8_t *codes, int g)
+{
+    const __m256i low = r8_load(codes + 32 * (g / 4)), high = r8_load(codes + 64);
+    const int k = g / 4 * 2 + g % 2;
+    const __m256i at2 = k < 2 ? _mm256_slli_epi16(high, 2 - k) : _mm256_srli_epi16(high, k - 2);
+    const __m256i at0 = _mm256_and_si256(_mm256_srli_epi16(low, 2 * (g % 2)), _mm256_set1_epi8(0x33));
+    const __m256i both = _mm256_or_si256(at0, _mm256_and_si256(at2, _mm256_set1_epi8(0x44)));
+    return _mm256_and_si256(_mm256_srli_epi16(both, g % 4 / 2 * 4), _mm256_set1_epi8(7));
 }
 
 R8_INLINE __m256i r8_nibbles_and_pairs(const uint8_t *codes, int g)
