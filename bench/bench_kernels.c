@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/isa.h"
 #include "core/base/pool.h"
 #include "core/measure/probe.h"
-#include "core/measure/stats.h"
 #include "plugins/common/formats.h"
 #include "plugins/cpu/matmul/matmul.h"
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/bench_costs.h"
 #include "cli/open.h"
 #include "cli/print_json.h"
 #include "core/base/error.h"
@@ -22,6 +23,8 @@ typedef struct bench {
     uint32_t *prompt;
     collet_read_probe *probe;
     double prefill[REPS_MAX], decode[REPS_MAX], read[REPS_MAX]; // tokens/s, tokens/s, bytes/s
+    double peaks[COLLET_N_PEAKS][REPS_MAX];                     // operations/s
+    bool ops;
 } bench;
 
 typedef struct figure {
@@ -76,7 +79,10 @@ static collet_status run_request(bench *b, uint32_t n_prompt, uint32_t n_gen, co
 static collet_status run_once(bench *b, uint32_t rep, collet_error *err)
 {
     collet_request_timing t = { 0 };
+    collet_pool *pool = collet_runtime_pool(b->o.runtime);
     b->read[rep] = collet_read_probe_run(b->probe);
+    for (collet_peak p = 0; b->ops && p < COLLET_N_PEAKS; p++)
+        b->peaks[p][rep] = collet_peak_run(pool, p, collet_runtime_isa(b->o.runtime)->mask);
     collet_status st = COLLET_OK;
     if (b->n_prompt) {
         st = run_request(b, b->n_prompt, 1, &t, err);
@@ -88,6 +94,14 @@ static collet_status run_once(bench *b, uint32_t rep, collet_error *err)
         b->decode[rep] = st == COLLET_OK ? (double)t.decode_tokens / t.decode_s : 0.0;
     }
     return st;
+}
+
+static collet_bench_ceilings ceilings_of(const bench *b)
+{
+    collet_bench_ceilings c = { .read = figure_of(b->read, b->n_reps).median };
+    for (collet_peak p = 0; b->ops && p < COLLET_N_PEAKS; p++)
+        c.peak[p] = figure_of(b->peaks[p], b->n_reps).median;
+    return c;
 }
 
 static int print_json(const bench *b, figure prefill, figure decode, figure read, double fraction)
@@ -113,6 +127,15 @@ static int print_json(const bench *b, figure prefill, figure decode, figure read
                                       fraction));
     json_object_set_new(object, "read",
                         json_pack("{s:f, s:f, s:f}", "bytes_per_s", read.median, "min", read.min, "max", read.max));
+    if (b->ops) {
+        const collet_bench_ceilings ceilings = ceilings_of(b);
+        json_t *peaks = json_object();
+        for (collet_peak p = 0; p < COLLET_N_PEAKS; p++)
+            if (ceilings.peak[p] > 0.0)
+                json_object_set_new(peaks, collet_peak_name(p), json_real(ceilings.peak[p]));
+        json_object_set_new(object, "peak_ops_per_s", peaks);
+        json_object_set_new(object, "ops", collet_bench_costs_json(plan, &ceilings));
+    }
     return collet_cli_print_json(object, JSON_INDENT(1));
 }
 
@@ -132,6 +155,10 @@ static int print_result(const collet_args *args, const bench *b)
         printf("decode  %5u  %9.1f tokens/s  [%.1f..%.1f]  %.1f GB/s of weights, %.2f of read bandwidth\n", b->n_gen,
                decode.median, decode.min, decode.max, 1e-9 * decode.median * decode_bytes, fraction);
     printf("read           %9.1f GB/s      [%.1f..%.1f]\n", 1e-9 * read.median, 1e-9 * read.min, 1e-9 * read.max);
+    if (b->ops) {
+        const collet_bench_ceilings ceilings = ceilings_of(b);
+        collet_bench_print_costs(collet_engine_plan(b->o.engine), &ceilings);
+    }
     return collet_cli_finish();
 }
 
@@ -141,6 +168,7 @@ static int run_opened(const collet_args *args, bench *b)
     b->n_prompt = (uint32_t)collet_args_int(args, "prompt");
     b->n_gen = (uint32_t)collet_args_int(args, "gen");
     b->n_reps = (uint32_t)collet_args_int(args, "repetitions");
+    b->ops = collet_args_bool(args, "ops");
     collet_status st = make_prompt(b, &err);
     if (st == COLLET_OK)
         st = collet_read_probe_create(&b->probe, collet_runtime_pool(b->o.runtime),
@@ -148,6 +176,7 @@ static int run_opened(const collet_args *args, bench *b)
                                       collet_runtime_isa(b->o.runtime)->mask, &err);
     if (st == COLLET_OK)
         st = run_once(b, 0, &err); // warm-up: overwritten
+    collet_plan_time_ops(collet_engine_plan(b->o.engine), b->ops);
     for (uint32_t rep = 0; rep < b->n_reps && st == COLLET_OK; rep++)
         st = run_once(b, rep, &err);
     if (st != COLLET_OK)
@@ -191,6 +220,9 @@ static const collet_flag flags[] = {
       .min = 1,
       .max = REPS_MAX,
       .help = "repetitions after one that is not counted" },
+    { .name = "ops",
+      .type = COLLET_OPT_BOOL,
+      .help = "also a table of each kind of op: time, bytes, operations, fractions of the measured peaks" },
     { 0 },
 };
 

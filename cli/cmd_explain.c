@@ -7,65 +7,12 @@
 #include <string.h>
 
 #include "cli/open.h"
+#include "cli/plan_groups.h"
 #include "cli/print_json.h"
 #include "collet/plugin/op.h"
 #include "core/base/text.h"
 
-#define GROUPS_MAX 4096
-
-// Rows of one kind: same phase, op, weight name without its layer, format, module.
-typedef struct group {
-    collet_plan_row row; // the first
-    char weight[64];     // "attn_q.weight"
-    int32_t layers[1024];
-    uint32_t n_layers;
-} group;
-
-static const char *phase_name(uint32_t phase)
-{
-    return phase == COLLET_PHASE_DECODE ? "decode" : phase == COLLET_PHASE_VERIFY ? "verify" : "prefill";
-}
-
-// "blk.7.attn_q.weight" -> "attn_q.weight"
-static const char *without_layer(const char *tensor)
-{
-    if (strncmp(tensor, "blk.", 4) != 0)
-        return tensor;
-    const char *dot = strchr(tensor + 4, '.');
-    return dot ? dot + 1 : tensor;
-}
-
-static bool same_group(const group *g, const collet_plan_row *row)
-{
-    return g->row.phase == row->phase && strcmp(g->row.op, row->op) == 0 && strcmp(g->row.format, row->format) == 0 &&
-           g->row.choice->module == row->choice->module && strcmp(g->weight, without_layer(row->tensor)) == 0 &&
-           (g->row.layer < 0) == (row->layer < 0);
-}
-
-static size_t make_groups(const collet_plan *plan, group *groups, size_t n_max)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < collet_plan_n_rows(plan); i++) {
-        collet_plan_row row;
-        collet_plan_row_at(plan, i, &row);
-        size_t k = 0;
-        while (k < n && !same_group(&groups[k], &row))
-            k++;
-        if (k == n_max)
-            break;
-        if (k == n) {
-            groups[n] = (group){ .row = row };
-            snprintf(groups[n++].weight, sizeof groups[0].weight, "%s", without_layer(row.tensor));
-        }
-        group *g = &groups[k];
-        bool again = g->n_layers > 0 && g->layers[g->n_layers - 1] == row.layer; // q and k of one layer
-        if (!again && g->n_layers < COLLET_COUNT(g->layers))
-            g->layers[g->n_layers++] = row.layer;
-    }
-    return n;
-}
-
-static void layer_ranges(const group *g, collet_text *out)
+static void layer_ranges(const collet_plan_group *g, collet_text *out)
 {
     if (g->row.layer < 0) {
         collet_text_printf(out, "-");
@@ -120,13 +67,13 @@ static void print_brief(const collet_plan *plan)
         }
 }
 
-static void print_group(const group *g, bool why)
+static void print_group(const collet_plan_group *g, bool why)
 {
     collet_text layers = { 0 };
     layer_ranges(g, &layers);
-    printf("%-8s %-8s %-12s %-28s %-7s %s%s\n", phase_name(g->row.phase), layers.data ? layers.data : "", g->row.op,
-           g->weight[0] ? g->weight : "-", g->row.format[0] ? g->row.format : "-", g->row.choice->module->info->id,
-           g->row.choice->fallback ? " (fallback)" : "");
+    printf("%-8s %-8s %-12s %-28s %-7s %s%s\n", collet_phase_name(g->row.phase), layers.data ? layers.data : "",
+           g->row.op, g->weight[0] ? g->weight : "-", g->row.format[0] ? g->row.format : "-",
+           g->row.choice->module->info->id, g->row.choice->fallback ? " (fallback)" : "");
     collet_text_free(&layers);
     for (size_t i = 0; why && i < g->row.choice->n_candidates; i++)
         if (!g->row.choice->candidates[i].chosen)
@@ -161,8 +108,8 @@ static json_t *rows_json(const collet_plan *plan)
         collet_plan_row_at(plan, i, &row);
         json_t *layer = row.layer < 0 ? json_null() : json_integer(row.layer);
         json_array_append_new(rows, json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "phase",
-                                              phase_name(row.phase), "layer", layer, "slot", row.slot, "op", row.op,
-                                              "tensor", row.tensor, "format", row.format, "module",
+                                              collet_phase_name(row.phase), "layer", layer, "slot", row.slot, "op",
+                                              row.op, "tensor", row.tensor, "format", row.format, "module",
                                               row.choice->module->info->id, "fallback", row.choice->fallback, "rule",
                                               rule_json(row.choice->rule), "rejected", candidates_json(row.choice)));
     }
@@ -192,10 +139,10 @@ static int print_plan(const collet_args *args, const collet_opened *o, const col
         print_brief(plan);
         return collet_cli_finish();
     }
-    group *groups = calloc(GROUPS_MAX, sizeof *groups);
+    collet_plan_group *groups = calloc(COLLET_PLAN_GROUPS_MAX, sizeof *groups);
     if (!groups)
         return collet_cli_error(COLLET_EXIT_MEMORY, "no memory for the plan");
-    size_t n = make_groups(plan, groups, GROUPS_MAX);
+    size_t n = collet_plan_groups(plan, groups, COLLET_PLAN_GROUPS_MAX);
     printf("\n%-8s %-8s %-12s %-28s %-7s %s\n", "phase", "layers", "op", "weight", "format", "module");
     for (size_t i = 0; i < n; i++)
         print_group(&groups[i], !collet_args_bool(args, "no-why"));

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/engine/vocab_gguf.h"
-#include "core/measure/stats.h"
+#include "core/base/clock.h"
 
 static collet_request *_Atomic interrupted_request; // what SIGINT cancels: a handler has no other way to know
 

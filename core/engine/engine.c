@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/base/clock.h"
 #include "core/base/error.h"
 
 #define LOGIT_ROWS 64u // rows of logits per step: what a prompt read with all its logits is cut into
@@ -51,13 +52,6 @@ struct collet_engine {
     pthread_mutex_t lock;
     collet_request *requests; // oldest first
 };
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 // ---- engine ----
 
@@ -192,7 +186,7 @@ collet_status collet_engine_submit(collet_request **out, collet_engine *e, const
     r->all_logits = opts->all_logits;
     r->n_stop_ids = opts->n_stop_ids;
     r->err.size = sizeof r->err;
-    r->submitted_at = now_s();
+    r->submitted_at = collet_now_s();
     if (!copy_arrays(r, opts, e->n_blocks_max)) {
         free_request(r);
         return collet_fail(err, COLLET_E_NOMEM, "no memory for a request of %u tokens", opts->n_prompt);
@@ -362,7 +356,7 @@ static void take_results(collet_engine *e, collet_request *r, const float *logit
     }
     r->ids[r->n_ids++] = token;
     if (was_prompt)
-        r->timing.first_token_s = now_s() - r->submitted_at;
+        r->timing.first_token_s = collet_now_s() - r->submitted_at;
     if (is_stop(r, token))
         finish(e, r, COLLET_FINISH_STOP);
     else if (r->n_ids == r->capacity)
@@ -398,9 +392,9 @@ static bool step(collet_engine *e)
     if (b->n_tokens == 0)
         return false;
     collet_error err = COLLET_ERROR_INIT;
-    double begin = now_s();
+    double begin = collet_now_s();
     collet_status st = collet_plan_run(e->plan, &err);
-    double seconds = now_s() - begin;
+    double seconds = collet_now_s() - begin;
     if (st != COLLET_OK) {
         fail_all(e, st, &err);
         return true;

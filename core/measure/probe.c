@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #include "collet/plugin/host.h"
+#include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/measure/probe_isa.h"
-#include "core/measure/stats.h"
 
 #define LANES 8
 #define PIECE_BYTES 512u

@@ -21,7 +21,7 @@ double collet_read_probe_run(collet_read_probe *p);
 // ---- arithmetic ----
 typedef enum collet_peak {
     COLLET_PEAK_F32,       // fused multiply-add of f32
-    COLLET_PEAK_INT8,      // u8 x s8 into s32: maddubs + maddwd + add on AVX2, vpdpbusd with VNNI
+    COLLET_PEAK_INT8,      // u8 x s8: maddubs summed in 16 bits (as 4-bit weights allow) on AVX2, vpdpbusd with VNNI
     COLLET_PEAK_TILE_BF16, // AMX: TDPBF16PS
     COLLET_PEAK_TILE_INT8, // AMX: TDPBUSD
     COLLET_N_PEAKS

@@ -35,13 +35,12 @@ double collet_probe_f32_avx2(uint64_t rounds)
 double collet_probe_int8_avx2(uint64_t rounds)
 {
     __m256i acc[ACCUMULATORS];
-    const __m256i u = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
+    const __m256i u = _mm256_set1_epi8(3);
     for (int i = 0; i < ACCUMULATORS; i++)
-        acc[i] = _mm256_set1_epi32(i);
+        acc[i] = _mm256_set1_epi16((int16_t)i);
     for (uint64_t r = 0; r < rounds; r++)
         for (int i = 0; i < ACCUMULATORS; i++) {
-            const __m256i pairs = _mm256_maddubs_epi16(u, acc[(i + 1) % ACCUMULATORS]);
-            acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(pairs, ones));
+            acc[i] = _mm256_add_epi16(acc[i], _mm256_maddubs_epi16(u, acc[(i + 1) % ACCUMULATORS]));
             __asm__ volatile("" : "+x"(acc[i]));
         }
     return (double)rounds * ACCUMULATORS * 32 * 2;

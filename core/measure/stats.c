@@ -3,14 +3,6 @@
 #include "core/measure/stats.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-double collet_now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int compare(const void *a, const void *b)
 {

@@ -65,6 +65,18 @@ typedef struct collet_plan_row {
 size_t collet_plan_n_rows(const collet_plan *p);
 void collet_plan_row_at(const collet_plan *p, size_t i, collet_plan_row *row);
 
+// ---- what each op costs ----
+// Counted while collet_plan_time_ops() is on, which costs two readings of the clock for each op: a step then runs op by
+// op, without recordings.
+typedef struct collet_op_cost {
+    uint64_t n_runs;
+    double seconds;
+    uint64_t n_bytes; // weights as the op reads them, activations in and out, caches as far as attention sees them
+    uint64_t n_ops;   // of matrix products and attention, a multiply-add counting two; 0 for other ops
+} collet_op_cost;
+void collet_plan_time_ops(collet_plan *p, bool on);                        // on: from zero
+const collet_op_cost *collet_plan_cost_at(const collet_plan *p, size_t i); // of collet_plan_row_at(i)
+
 const collet_choice *collet_plan_device_choice(const collet_plan *p);
 const collet_choice *collet_plan_kv_choice(const collet_plan *p);
 uint64_t collet_plan_hash(const collet_plan *p); // equal plans, equal hash: what makes measurements comparable

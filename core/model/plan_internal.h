@@ -60,6 +60,7 @@ typedef struct call {
     void *inst;
     uint64_t plan_at, plan_bytes;
     collet_frame frame;
+    collet_op_cost cost;
 } call;
 
 typedef struct tape {
@@ -125,6 +126,7 @@ struct collet_plan {
     graph graphs[GRAPHS_MAX];
     uint32_t n_graphs;
     uint64_t step, n_replays, n_captures;
+    bool timing; // of each op
 };
 
 // The recorder: forward()'s collet_step.
@@ -140,6 +142,8 @@ struct collet_step {
 void collet_plan_resolve(collet_plan *p, call *c, int32_t layer);
 // The call's descriptor; lent until the call changes.
 void collet_call_desc(const collet_plan *p, const tape *t, const call *c, collet_op_desc *desc);
+// Adds a run of the call to its cost.
+void collet_call_count(const collet_plan *p, call *c, double seconds);
 uint32_t collet_plan_count_max(const collet_plan *p, const tape *t, count_kind count);
 
 #endif

@@ -2,6 +2,7 @@
 // core/model/plan_run.c - one step: shapes, plans, inputs, then the tape or its recording. Nothing here allocates.
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/model/plan_internal.h"
 
@@ -88,7 +89,10 @@ static collet_status run_tape(collet_plan *p, tape *t, collet_error *err)
         c->frame.plan = c->plan_bytes ? (uint8_t *)t->plan_device + c->plan_at : NULL;
         c->frame.step = p->step;
         c->frame.err = err;
+        const double begin = p->timing ? collet_now_s() : 0.0;
         collet_status st = c->vt->run(c->inst, &c->frame);
+        if (p->timing)
+            collet_call_count(p, c, collet_now_s() - begin);
         if (st != COLLET_OK) {
             collet_error inner = COLLET_ERROR_INIT;
             if (err)
@@ -162,7 +166,7 @@ collet_status collet_plan_run(collet_plan *p, collet_error *err)
     if (st == COLLET_OK)
         st = send_inputs(p, t, err);
     if (st == COLLET_OK)
-        st = t->capturable ? run_captured(p, t, err) : run_tape(p, t, err);
+        st = t->capturable && !p->timing ? run_captured(p, t, err) : run_tape(p, t, err);
     if (st == COLLET_OK && p->logits_host && b->n_rows > 0)
         st = p->device_vt->copy(p->device->module->mod, p->device->queue, COLLET_COPY_TO_HOST, p->logits_host,
                                 p->acts[p->logits_act].data,

@@ -163,6 +163,21 @@ class Numbers(ProgramTest):
         self.assertGreater(report["read"]["bytes_per_s"], 0)
         self.assertGreater(report["decode"]["fraction_of_read"], 0)
 
+    def test_cli__bench_counts_each_op(self):
+        result = collet("bench", "-m", self.need(TINY), "--prompt", "16", "--gen", "4", "-r", "2", "--ops", "--json")
+        bench = json.loads(self.assert_ok(result).out)
+        rows = bench["ops"]
+        for phase in "prefill", "decode":
+            self.assertAlmostEqual(sum(r["fraction_of_phase"] for r in rows if r["phase"] == phase), 1.0, places=6)
+        decode = [r for r in rows if r["phase"] == "decode" and r["op"] == "matmul"]
+        self.assertTrue(decode)
+        weights = sum(r["bytes"] for r in decode) / max(r["runs"] for r in rows if r["op"] == "embed" and
+                                                        r["phase"] == "decode")
+        self.assertGreaterEqual(weights, bench["decode"]["bytes_per_token"])  # activations come on top
+        for row in decode:
+            self.assertGreater(row["ops"], 0)
+            self.assertGreater(row["seconds"], 0)
+
 
 class Trouble(ProgramTest):
     def test_cli__a_full_disk_is_reported(self):
