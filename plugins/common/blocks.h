@@ -55,6 +55,23 @@ typedef struct collet_mxfp4 {
     uint8_t q[16]; // indices into COLLET_MXFP4_VALUES
 } collet_mxfp4;
 
+// ---- 64 and 128 elements ----
+
+typedef struct collet_nvfp4 {
+    uint8_t scales[4]; // E4M3 without its sign, of 16 elements each
+    uint8_t q[32];     // per sub-block 8 bytes: of byte j, the low nibble is element j, the high nibble element j + 8
+} collet_nvfp4;
+
+typedef struct collet_q1_0 {
+    uint16_t d;
+    uint8_t q[16]; // bit i % 8 of byte i / 8: set for d, clear for -d
+} collet_q1_0;
+
+typedef struct collet_q2_0 {
+    uint16_t d;
+    uint8_t q[16]; // four elements a byte, the first in bits 0-1
+} collet_q2_0;
+
 // ---- 256 elements in sub-blocks of 16 or 32 ----
 
 typedef struct collet_q2_k {
@@ -105,6 +122,69 @@ typedef struct collet_iq4_xs {
     uint8_t q[128];        // per sub-block 16 bytes, as in iq4_nl
 } collet_iq4_xs;
 
+// ---- 256 elements by codebooks (quant_iq_grids.h): an entry stands for 8 elements, in iq3 for 4 ----
+
+typedef struct collet_iq2_xxs {
+    uint16_t d;
+    struct {
+        uint8_t index[4];
+        uint32_t signs_scale; // bits 7 l .. 7 l + 6: signs of entry l; bits 28-31: the scale
+    } sub[8];                 // of 32 elements
+} collet_iq2_xxs;
+
+typedef struct collet_iq2_xs {
+    uint16_t d;
+    uint16_t q[32];    // bits 0-8: index, bits 9-15: signs
+    uint8_t scales[8]; // nibble i: of elements 16 i .. 16 i + 15
+} collet_iq2_xs;
+
+typedef struct collet_iq2_s {
+    uint16_t d;
+    uint8_t q[32];     // bits 0-7 of the index
+    uint8_t signs[32]; // bit j of byte l is set when element 8 l + j is negative
+    uint8_t high[8];   // bits 2 (l % 4) and the next of byte l / 4 are bits 8-9 of index l
+    uint8_t scales[8]; // as in iq2_xs
+} collet_iq2_s;
+
+typedef struct collet_iq3_xxs {
+    uint16_t d;
+    uint8_t q[64];           // indices
+    uint32_t signs_scale[8]; // of 32 elements each, as in iq2_xxs; signs go with 8 elements, so with 2 entries
+} collet_iq3_xxs;
+
+typedef struct collet_iq3_s {
+    uint16_t d;
+    uint8_t q[64];     // bits 0-7 of the index
+    uint8_t high[8];   // bit i % 8 of byte i / 8 is bit 8 of index i
+    uint8_t signs[32]; // as in iq2_s
+    uint8_t scales[4]; // nibble i: of elements 32 i .. 32 i + 31
+} collet_iq3_s;
+
+typedef struct collet_iq1_s {
+    uint16_t d;
+    uint8_t q[32];    // bits 0-7 of the index
+    uint16_t high[8]; // of 32 elements: bits 3 l .. 3 l + 2 are bits 8-10 of index l; 12-14 the scale; 15 the shift's sign
+} collet_iq1_s;
+
+typedef struct collet_iq1_m {
+    uint8_t q[32];      // bits 0-7 of the index
+    uint8_t high[16];   // nibble l: bits 0-2 are bits 8-10 of index l, bit 3 the sign of its shift
+    uint16_t scales[4]; // bits 3 i .. 3 i + 2 of a word: of 16 elements; bits 12-15 of the words, in order, are d (f16)
+} collet_iq1_m;
+
+// ---- 256 ternary elements ----
+
+typedef struct collet_tq1_0 {
+    uint8_t q[48];   // 5 digits a byte: 32 bytes for elements 0-159, 16 for 160-239
+    uint8_t last[4]; // 4 digits a byte: elements 240-255
+    uint16_t d;
+} collet_tq1_0;
+
+typedef struct collet_tq2_0 {
+    uint8_t q[64]; // as in q2_k
+    uint16_t d;
+} collet_tq2_0;
+
 #pragma pack(pop)
 
 #define COLLET_BLOCK_IS(type, bytes) _Static_assert(sizeof(type) == (bytes), "a block is " #bytes " bytes")
@@ -123,9 +203,21 @@ COLLET_BLOCK_IS(collet_q5_k, 176);
 COLLET_BLOCK_IS(collet_q6_k, 210);
 COLLET_BLOCK_IS(collet_q8_k, 292);
 COLLET_BLOCK_IS(collet_iq4_xs, 136);
+COLLET_BLOCK_IS(collet_nvfp4, 36);
+COLLET_BLOCK_IS(collet_q1_0, 18);
+COLLET_BLOCK_IS(collet_q2_0, 18);
+COLLET_BLOCK_IS(collet_iq2_xxs, 66);
+COLLET_BLOCK_IS(collet_iq2_xs, 74);
+COLLET_BLOCK_IS(collet_iq2_s, 82);
+COLLET_BLOCK_IS(collet_iq3_xxs, 98);
+COLLET_BLOCK_IS(collet_iq3_s, 110);
+COLLET_BLOCK_IS(collet_iq1_s, 50);
+COLLET_BLOCK_IS(collet_iq1_m, 56);
+COLLET_BLOCK_IS(collet_tq1_0, 54);
+COLLET_BLOCK_IS(collet_tq2_0, 66);
 #undef COLLET_BLOCK_IS
 
-// What the 4-bit codes of iq4_nl and iq4_xs stand for, and those of mxfp4 (E2M1, doubled to be integers).
+// What the 4-bit codes of iq4_nl and iq4_xs stand for, and those of mxfp4 and nvfp4 (E2M1, doubled to be integers).
 #define COLLET_IQ4_VALUES                                                        \
     {                                                                            \
         -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 \
