@@ -162,8 +162,9 @@ typedef struct collet_iq3_s {
 
 typedef struct collet_iq1_s {
     uint16_t d;
-    uint8_t q[32];    // bits 0-7 of the index
-    uint16_t high[8]; // of 32 elements: bits 3 l .. 3 l + 2 are bits 8-10 of index l; 12-14 the scale; 15 the shift's sign
+    uint8_t q[32]; // bits 0-7 of the index
+    // Of 32 elements: bits 3 l .. 3 l + 2 are bits 8-10 of index l, 12-14 the scale, 15 the sign of the shift.
+    uint16_t high[8];
 } collet_iq1_s;
 
 typedef struct collet_iq1_m {

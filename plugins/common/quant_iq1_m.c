@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// plugins/common/quant_iq1_m.c - 1.75 bits a weight; codebook of 2048, shift by entry: value (d (2 sc + 1)) (g + shift).
+// plugins/common/quant_iq1_m.c - 1.75 bits a weight; codebook of 2048, a shift each: value (d (2 sc + 1)) (g + shift).
 #include "plugins/common/f16.h"
 #include "plugins/common/blocks.h"
 #include "plugins/common/formats.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// plugins/common/quant_iq_grids.c - the codebooks of the iq1, iq2 and iq3 formats: data of the formats, as in every file.
+// plugins/common/quant_iq_grids.c - the codebooks of the iq1, iq2 and iq3 formats: data of the formats, not of a file.
 //
 // An entry holds the codes of its elements, element 0 in the lowest bits: 8 codes of 2 bits for iq1 and iq2, 4 codes of
 // 3 bits for iq3. What a code stands for, and how entries are chosen: quant_iq_grids.h. Order is part of the format.

@@ -4,6 +4,7 @@
 #include "plugins/common/blocks.h"
 #include "plugins/common/formats.h"
 #include "plugins/common/quant_round.h"
+#include "plugins/common/quant_search.h"
 
 void collet_dequantize_q4_0(const void *src, float *dst, uint64_t n)
 {
@@ -17,13 +18,25 @@ void collet_dequantize_q4_0(const void *src, float *dst, uint64_t n)
     }
 }
 
-// The value of largest magnitude, sign included, becomes code 0: so -8 d is hit exactly, whichever sign it has.
+// Without importances, the value of largest magnitude, sign included, becomes code 0: -8 d is hit exactly.
+static float scale_of(float *inv, const float *x, const float *importances)
+{
+    float d, w[32];
+    if (importances) {
+        collet_search_weights(w, x, importances, collet_lanes_squares(x, 32) / 32.0f);
+        d = collet_f16_to_f32(collet_f32_to_f16(collet_search_scale(x, w, 8.0f)));
+    } else {
+        d = collet_signed_peak(x, 32) / -8.0f;
+    }
+    *inv = d != 0.0f ? 1.0f / d : 0.0f;
+    return d;
+}
+
 void collet_quantize_q4_0(const float *src, void *dst, uint64_t n, const float *imatrix)
 {
-    (void)imatrix;
     collet_q4_0 *b = dst;
     for (uint64_t i = 0; i < n; i += 32, b++, src += 32) {
-        float d = collet_signed_peak(src, 32) / -8.0f, inv = d != 0.0f ? 1.0f / d : 0.0f;
+        float inv, d = scale_of(&inv, src, collet_importances(imatrix, i));
         b->d = collet_f32_to_f16(d);
         for (uint32_t j = 0; j < 16; j++) {
             uint32_t low = collet_code(src[j] * inv + 8.5f, 15), high = collet_code(src[j + 16] * inv + 8.5f, 15);

@@ -4,6 +4,7 @@
 #include "plugins/common/blocks.h"
 #include "plugins/common/formats.h"
 #include "plugins/common/quant_round.h"
+#include "plugins/common/quant_search.h"
 
 void collet_dequantize_q4_1(const void *src, float *dst, uint64_t n)
 {
@@ -17,13 +18,26 @@ void collet_dequantize_q4_1(const void *src, float *dst, uint64_t n)
     }
 }
 
+// Without importances, the smallest value becomes code 0 and the largest code 15.
+static float scale_of(float *min, const float *x, const float *importances)
+{
+    float d, max, w[32];
+    if (importances) {
+        collet_search_weights(w, x, importances, collet_lanes_squares(x, 32) / 32.0f);
+        d = collet_f16_to_f32(collet_f32_to_f16(collet_search_affine(min, x, w, 15.0f)));
+        *min = collet_f16_to_f32(collet_f32_to_f16(*min));
+    } else {
+        *min = collet_range(&max, x, 32);
+        d = (max - *min) / 15.0f;
+    }
+    return d;
+}
+
 void collet_quantize_q4_1(const float *src, void *dst, uint64_t n, const float *imatrix)
 {
-    (void)imatrix;
     collet_q4_1 *b = dst;
     for (uint64_t i = 0; i < n; i += 32, b++, src += 32) {
-        float max, min = collet_range(&max, src, 32);
-        float d = (max - min) / 15.0f, inv = d != 0.0f ? 1.0f / d : 0.0f;
+        float min, d = scale_of(&min, src, collet_importances(imatrix, i)), inv = d != 0.0f ? 1.0f / d : 0.0f;
         b->d = collet_f32_to_f16(d);
         b->m = collet_f32_to_f16(min);
         for (uint32_t j = 0; j < 16; j++) {

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "collet/base.h"
 #include "plugins/common/blocks.h"
 #include "plugins/common/f16.h"
 #include "plugins/common/formats.h"
@@ -124,21 +125,25 @@ static void test_formats__any_floats_encode_within_their_memory(void **state)
             continue;
         uint64_t n = 2 * f->block_elems;
         guarded src = guarded_make(n * sizeof(float)), dst = guarded_make(2 * f->block_bytes);
-        guarded back = guarded_make(n * sizeof(float));
-        float *x = (float *)(void *)src.data;
+        guarded back = guarded_make(n * sizeof(float)), imatrix = guarded_make(n * sizeof(float));
+        float *x = (float *)(void *)src.data, *importances = (float *)(void *)imatrix.data;
         for (size_t round = 0; round < 200 + N_SPECIALS; round++) {
             for (uint64_t e = 0; e < n; e++)
                 x[e] = round < N_SPECIALS ? specials[round] : specials[next_random(&seed) % N_SPECIALS];
-            f->quantize(x, dst.data, n, NULL);
+            for (uint64_t e = 0; e < n; e++)
+                importances[e] = round % 3 == 0 ? 0.0f : (float)(next_random(&seed) % 1000);
+            f->quantize(x, dst.data, n, round % 2 ? (const float *)(const void *)imatrix.data : NULL);
             f->dequantize(dst.data, (float *)(void *)back.data, n);
         }
+        guarded_free(&imatrix);
         guarded_free(&back);
         guarded_free(&dst);
         guarded_free(&src);
     }
 }
 
-// The largest error that a block of values within +-1 may have: half a step, and what f16 scales and minima cost.
+// The largest error that a block of values within +-1 may have: half a step, and what f16 scales and minima cost; where
+// a search may cut off the largest values, half of the widest step and as much again.
 static float error_max(const collet_format *f)
 {
     static const struct {
@@ -154,6 +159,9 @@ static float error_max(const collet_format *f)
         { "q5_1", 1.0f / 31 + 2e-3f },
         { "q4_0", 1.0f / 8 + 1e-3f },
         { "q4_1", 1.0f / 15 + 2e-3f },
+        { "iq4_nl", 24.0f / 127 + 1e-3f },
+        { "iq4_xs", 24.0f / 127 + 1.0f / 32 },
+        { "mxfp4", 2.0f / 8 },
     };
     for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++)
         if (strcmp(bounds[i].name, f->name) == 0)
@@ -168,12 +176,11 @@ static void test_formats__encoders_stay_within_a_step(void **state)
     uint32_t seed = 4;
     for (size_t i = 0; i < collet_n_formats; i++) {
         const collet_format *f = &collet_formats[i];
-        uint8_t blocks[32 * 36];
+        uint8_t blocks[4 * 1024]; // f32 needs them all
         float x[1024], back[1024];
-        uint64_t n = f->block_elems == 1 ? 32 : 32 * f->block_elems;
+        uint64_t n = 1024;
         if (!f->quantize)
             continue;
-        assert_true(n <= 1024 && n / f->block_elems * f->block_bytes <= sizeof blocks);
         for (uint64_t e = 0; e < n; e++)
             x[e] = (float)next_random(&seed) / 8388608.0f - 1.0f;
         f->quantize(x, blocks, n, NULL);
@@ -190,13 +197,13 @@ static void test_formats__a_nan_spoils_its_own_block_only(void **state)
     uint32_t seed = 5;
     for (size_t i = 0; i < collet_n_formats; i++) {
         const collet_format *f = &collet_formats[i];
-        uint8_t clean[3 * 36], spoilt[3 * 36];
-        float x[96];
+        uint8_t clean[3 * 292], spoilt[3 * 292]; // q8_k has the largest blocks
+        float x[3 * 256];
         uint64_t n = 3 * f->block_elems, middle = f->block_elems + f->block_elems / 2;
         size_t b = f->block_bytes;
         if (!f->quantize)
             continue;
-        assert_true(n <= 96 && 3 * b <= sizeof clean);
+        assert_true(n <= COLLET_COUNT(x) && 3 * b <= sizeof clean);
         for (uint64_t e = 0; e < n; e++)
             x[e] = (float)next_random(&seed) / 8388608.0f - 1.0f;
         f->quantize(x, clean, n, NULL);
@@ -204,6 +211,62 @@ static void test_formats__a_nan_spoils_its_own_block_only(void **state)
         f->quantize(x, spoilt, n, NULL);
         assert_memory_equal(spoilt, clean, b);
         assert_memory_equal(spoilt + 2 * b, clean + 2 * b, b);
+    }
+}
+
+// The encoders that read importances: of most values, each 16th matters a thousand times more.
+static void test_formats__importances_are_heeded(void **state)
+{
+    (void)state;
+    static const char *const searched[] = { "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl", "iq4_xs", "mxfp4" };
+    for (size_t i = 0; i < COLLET_COUNT(searched); i++) {
+        const collet_format *f = collet_format_find(searched[i]);
+        static float x[8192], imatrix[8192], back[8192];
+        static uint8_t plain[8192], blocks[8192];
+        uint32_t seed = 7;
+        double error[2] = { 0.0 };
+        for (uint32_t e = 0; e < 8192; e++) {
+            x[e] = (float)next_random(&seed) / 8388608.0f + (float)next_random(&seed) / 8388608.0f - 2.0f;
+            imatrix[e] = e % 16 ? 1.0f : 1000.0f;
+        }
+        for (int with = 0; with < 2; with++) {
+            f->quantize(x, blocks, 8192, with ? imatrix : NULL);
+            f->dequantize(blocks, back, 8192);
+            for (uint32_t e = 0; e < 8192; e++)
+                error[with] += (double)imatrix[e] * (back[e] - x[e]) * (back[e] - x[e]);
+        }
+        // mxfp4 has powers of two to choose from, and may choose no other.
+        if (!(error[1] < (strcmp(f->name, "mxfp4") == 0 ? 0.98 : 0.9) * error[0]))
+            fail_msg("%s: weighted error %g with importances, %g without", f->name, error[1], error[0]);
+        // Nothing known of any element is the same as no importances.
+        memset(imatrix, 0, sizeof imatrix);
+        f->quantize(x, plain, 8192, NULL);
+        f->quantize(x, blocks, 8192, imatrix);
+        assert_memory_equal(blocks, plain, 8192 / f->block_elems * f->block_bytes);
+    }
+}
+
+// A value that a format can state exactly comes back as it is, whatever the scale: no drift in requantized files.
+static void test_formats__blocks_of_zeros_and_of_one_value_are_kept(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < collet_n_formats; i++) {
+        const collet_format *f = &collet_formats[i];
+        float x[256], back[256];
+        uint8_t blocks[1024];
+        if (!f->quantize)
+            continue;
+        for (int power = -2; power <= 10; power += 3) // below, scales of scales become f16 subnormals
+            for (int sign = -1; sign <= 1; sign++) {
+                float value = (float)sign * ldexpf(1.0f, power);
+                for (uint32_t e = 0; e < 256; e++)
+                    x[e] = value;
+                f->quantize(x, blocks, 256, NULL);
+                f->dequantize(blocks, back, 256);
+                for (uint32_t e = 0; e < 256; e++)
+                    if (!(fabsf(back[e] - value) <= 0.01f * fabsf(value)))
+                        fail_msg("%s: %g became %g", f->name, (double)value, (double)back[e]);
+            }
     }
 }
 
@@ -259,6 +322,8 @@ int main(void)
         cmocka_unit_test(test_formats__any_floats_encode_within_their_memory),
         cmocka_unit_test(test_formats__encoders_stay_within_a_step),
         cmocka_unit_test(test_formats__a_nan_spoils_its_own_block_only),
+        cmocka_unit_test(test_formats__importances_are_heeded),
+        cmocka_unit_test(test_formats__blocks_of_zeros_and_of_one_value_are_kept),
         cmocka_unit_test(test_formats__q8_1_carries_the_sum_of_q8_0),
         cmocka_unit_test(test_formats__k_scales_are_read_as_they_are_packed),
     };
