@@ -3,6 +3,7 @@
 #include "core/model/ggml_types.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "collet/base.h"
 
@@ -18,6 +19,14 @@ const collet_ggml_type *collet_ggml_type_of(uint32_t id)
 {
     for (size_t i = 0; i < COLLET_COUNT(types); i++)
         if (types[i].id == id)
+            return &types[i];
+    return NULL;
+}
+
+const collet_ggml_type *collet_ggml_type_named(const char *format)
+{
+    for (size_t i = 0; i < COLLET_COUNT(types); i++)
+        if (types[i].format && strcmp(types[i].format, format) == 0)
             return &types[i];
     return NULL;
 }

@@ -15,4 +15,7 @@ typedef struct collet_ggml_type {
 // Lends a constant; NULL when the id has never been given to anything.  Threads: [any-thread]
 const collet_ggml_type *collet_ggml_type_of(uint32_t id);
 
+// By format, "q4_k"; NULL when a GGUF file cannot hold it.  Threads: [any-thread]
+const collet_ggml_type *collet_ggml_type_named(const char *format);
+
 #endif

@@ -24,7 +24,7 @@
 #define KEYS_SET_MAX 16
 
 typedef struct set_key {
-    const char *key; // the caller's constant
+    const char *key;   // the caller's constant
     collet_text value; // type and value, as in the file
     bool written;
 } set_key;
@@ -176,11 +176,6 @@ collet_status collet_gguf_writer_add_tensor(collet_gguf_writer *w, const collet_
         (out_tensor){ .like = like, .ggml_type = ggml_type, .offset = w->data_bytes, .n_bytes = n_bytes };
     w->data_bytes = end;
     return COLLET_OK;
-}
-
-uint64_t collet_gguf_writer_data_bytes(const collet_gguf_writer *w)
-{
-    return w->data_bytes;
 }
 
 uint64_t collet_gguf_writer_file_bytes(const collet_gguf_writer *w)
@@ -337,11 +332,11 @@ static collet_status no_space(const collet_gguf_writer *w, collet_error *err)
 {
     char needed[32], there[32];
     uint64_t n_bytes = collet_gguf_writer_file_bytes(w), n_free = free_bytes(w->fd);
-    collet_status st = collet_fail(
-        err, COLLET_E_IO,
-        "%s: no space: needs %" PRIu64 " bytes (%s), %" PRIu64 " (%s) are free; free some, or write to another disk",
-        w->path, n_bytes, collet_format_bytes(needed, sizeof needed, n_bytes), n_free,
-        collet_format_bytes(there, sizeof there, n_free));
+    collet_status st = collet_fail(err, COLLET_E_IO,
+                                   "%s: no space: needs %" PRIu64 " bytes (%s), %" PRIu64
+                                   " (%s) are free; free some, or write to another disk",
+                                   w->path, n_bytes, collet_format_bytes(needed, sizeof needed, n_bytes), n_free,
+                                   collet_format_bytes(there, sizeof there, n_free));
     if (err)
         err->native = ENOSPC;
     return st;
@@ -385,8 +380,7 @@ static collet_status reserve(collet_gguf_writer *w, collet_error *err)
     return rc == 0 ? COLLET_OK : write_failed(w, "reserve its space", err);
 }
 
-static collet_status write_at(collet_gguf_writer *w, uint64_t at, const char *data, uint64_t n_bytes,
-                              collet_error *err)
+static collet_status write_at(collet_gguf_writer *w, uint64_t at, const char *data, uint64_t n_bytes, collet_error *err)
 {
     while (n_bytes > 0) {
         ssize_t n = pwrite(w->fd, data, (size_t)n_bytes, (off_t)at);

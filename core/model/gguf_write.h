@@ -31,9 +31,6 @@ collet_status collet_gguf_writer_set_str(collet_gguf_writer *w, const char *key,
 collet_status collet_gguf_writer_add_tensor(collet_gguf_writer *w, const collet_gguf_tensor *like, uint32_t ggml_type,
                                             collet_error *err);
 
-// Of all tensors added so far, padding included.
-uint64_t collet_gguf_writer_data_bytes(const collet_gguf_writer *w);
-
 // Makes the file: reserves the disk space of all of it, writes keys and tensor directory.
 //
 // Errors:  INVALID  `path` is a folder or a device, or the same file as `source` (may be NULL)

@@ -85,14 +85,14 @@ static int order_entries(const void *a, const void *b)
 static collet_status finish(collet_imatrix *im, collet_error *err)
 {
     if (im->n_entries == 0)
-        return collet_fail(err, COLLET_E_FORMAT, "%s: is an importance matrix without entries; make it again", im->path);
+        return collet_fail(err, COLLET_E_FORMAT, "%s: is an importance matrix without entries; make it again",
+                           im->path);
     qsort(im->entries, (size_t)im->n_entries, sizeof *im->entries, order_entries);
     for (uint64_t i = 0; i < im->n_entries; i++) {
         char name[96];
         if (i > 0 && strcmp(im->entries[i - 1].name, im->entries[i].name) == 0)
-            return collet_fail(
-                err, COLLET_E_FORMAT, "%s: '%s' stands twice; " AGAIN, im->path,
-                collet_escape(name, sizeof name, im->entries[i].name, strlen(im->entries[i].name)));
+            return collet_fail(err, COLLET_E_FORMAT, "%s: '%s' stands twice; " AGAIN, im->path,
+                               collet_escape(name, sizeof name, im->entries[i].name, strlen(im->entries[i].name)));
         collet_status st = check_values(im, &im->entries[i], err);
         if (st != COLLET_OK)
             return st;
@@ -330,8 +330,8 @@ collet_status collet_imatrix_open(collet_imatrix **out, const char *path, collet
     collet_imatrix *im = calloc(1, sizeof *im);
     if (im)
         im->path = strdup(path);
-    collet_status st = im && im->path ? open_into(im, err)
-                                      : collet_fail(err, COLLET_E_NOMEM, "%s: no memory to open it", path);
+    collet_status st =
+        im && im->path ? open_into(im, err) : collet_fail(err, COLLET_E_NOMEM, "%s: no memory to open it", path);
     if (st == COLLET_OK)
         *out = im;
     else

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/model/imatrix.h - an importance matrix as llama.cpp's llama-imatrix writes it, in its old form (.dat) and as GGUF.
+// core/model/imatrix.h - an importance matrix as llama.cpp's llama-imatrix writes it, in its old form (.dat) and as
+// GGUF.
 //
 // One entry per weight: for each column (input) of its rows the mean of the squared activations that met it, per matrix
-// of a stack of experts. Quantizers weight their errors with it. A matrix of a stack that met no token has 1 everywhere.
+// of a stack of experts. Quantizers weight their errors with it. A matrix of a stack that met no token has 1
+// everywhere.
 //
 // Old form, little-endian, nothing aligned:
 //     | i32 n_entries | n_entries x { i32 length, name | i32 n_calls | i32 n | n x f32: means times n_calls } |
@@ -36,7 +38,7 @@ const char *collet_imatrix_path(const collet_imatrix *im);
 uint64_t collet_imatrix_n_entries(const collet_imatrix *im);
 const collet_imatrix_entry *collet_imatrix_entry_at(const collet_imatrix *im, uint64_t i);          // sorted by name
 const collet_imatrix_entry *collet_imatrix_find(const collet_imatrix *im, const char *tensor_name); // NULL: not there
-uint64_t collet_imatrix_n_chunks(const collet_imatrix *im); // of text that it was made with; 0: unknown
+uint64_t collet_imatrix_n_chunks(const collet_imatrix *im);   // of text that it was made with; 0: unknown
 const char *collet_imatrix_dataset(const collet_imatrix *im); // name of that text; NULL: unknown
 
 // Holds every entry against the model: a weight of this name must be there, with that many columns.
