@@ -11,10 +11,13 @@
 // one operation (32 bytes).
 //
 // format                 record (columns): fields, [8] is one for each row
-// q4_0 iq4_nl q8_0       (32)  d[8] f16 | codes
+// q4_0 iq4_nl q8_0 q8_1  (32)  d[8] f16 | codes
+// mxfp4                  (32)  e[8] u8, scales 2^(e - 128) | codes in 4 bits
 // q4_1                   (32)  d[8] f16 | m[8] f16 | codes
 // q5_0 q5_1              (32)  as q4_0, q4_1 | fifth bits
 // q4_k q5_k              (256) d[8] f16 | dmin[8] f16 | 8 x { scale[8] u8 | min[8] u8 | codes (| fifth bits) }
+// iq4_xs                 (256) d[8] f16 | 8 x { scale[8] i8 | codes in 4 bits }
+// q8_k                   (256) 8 x { d[8] f32 | codes }, so eight records of 32 columns with the same d
 // q6_k                   (256) d[8] f16 | 8 x { scale[2][8] i8, of 16 columns each | codes | two more bits }
 // q3_k                   (256) d[8] f16 | 8 x { scale[2][8] i8 | two lower bits | third bits }
 // q2_k                   (256) d[8] f16 | dmin[8] f16 | 8 x { scale, min[2][8] u8 in nibbles | codes in 2 bits }
@@ -184,6 +187,32 @@ static void pack_q8_0(uint8_t *record, const uint8_t *const rows[R8_ROWS])
     put_bytes(record + 16, &c);
 }
 
+// The same records: the sum that q8_1 stores is of no use here.
+static void pack_q8_1(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    codes c = { 0 };
+    memset(record, 0, 16);
+    for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+        const collet_q8_1 *b = (const collet_q8_1 *)rows[r];
+        put_half(record, r, b->d);
+        for (uint32_t g = 0; g < 8; g++)
+            c.of[g][r] = word_at(b->q, g);
+    }
+    put_bytes(record + 16, &c);
+}
+
+static void pack_mxfp4(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    codes c = { 0 };
+    memset(record, 0, 8);
+    for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+        const collet_mxfp4 *b = (const collet_mxfp4 *)rows[r];
+        record[r] = b->e;
+        take_nibbles(&c, r, b->q);
+    }
+    put_nibbles(record + 8, &c);
+}
+
 // ---- 256-element formats: sub-blocks of 32 columns, in order ----
 
 static void pack_q4_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
@@ -248,6 +277,39 @@ static void pack_q6_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
     }
 }
 
+static void pack_iq4_xs(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    memset(record, 0, 16);
+    uint8_t *out = record + 16;
+    for (uint32_t s = 0; s < 8; s++) {
+        codes c = { 0 };
+        memset(out, 0, 8);
+        for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+            const collet_iq4_xs *b = (const collet_iq4_xs *)rows[r];
+            const int32_t low = b->scales_low[s / 2] >> (4 * (s % 2)) & 15, high = b->scales_high >> (2 * s) & 3;
+            put_half(record, r, b->d);
+            out[r] = (uint8_t)(int8_t)((low | high << 4) - 32);
+            take_nibbles(&c, r, b->q + 16 * s);
+        }
+        out = put_nibbles(out + 8, &c);
+    }
+}
+
+static void pack_q8_k(uint8_t *record, const uint8_t *const rows[R8_ROWS])
+{
+    for (uint32_t s = 0; s < 8; s++) {
+        codes c = { 0 };
+        memset(record, 0, 32);
+        for (uint32_t r = 0; r < R8_ROWS && rows[r]; r++) {
+            const collet_q8_k *b = (const collet_q8_k *)rows[r];
+            memcpy(record + 4 * r, &b->d, 4);
+            for (uint32_t g = 0; g < 8; g++)
+                c.of[g][r] = word_at(b->q + 32 * s, g);
+        }
+        record = put_bytes(record + 32, &c);
+    }
+}
+
 static uint8_t q3_k_scale(const uint8_t s[12], uint32_t j)
 {
     const int32_t low = j < 8 ? s[j] & 15 : s[j - 8] >> 4, high = s[8 + j % 4] >> (2 * (j / 4)) & 3;
@@ -301,6 +363,10 @@ static const collet_cpu_packing packings[] = {
     { "q5_1", "q5_1.r8", 32, sizeof(collet_q5_1), 32, 192, pack_q5_1 },
     { "q8_0", "q8_0.r8", 32, sizeof(collet_q8_0), 32, 272, pack_q8_0 },
     { "iq4_nl", "iq4_nl.r8", 32, sizeof(collet_iq4_nl), 32, 144, pack_q4_0 },
+    { "q8_1", "q8_1.r8", 32, sizeof(collet_q8_1), 32, 272, pack_q8_1 },
+    { "mxfp4", "mxfp4.r8", 32, sizeof(collet_mxfp4), 32, 136, pack_mxfp4 },
+    { "iq4_xs", "iq4_xs.r8", 256, sizeof(collet_iq4_xs), 256, 16 + 8 * 136, pack_iq4_xs },
+    { "q8_k", "q8_k.r8", 256, sizeof(collet_q8_k), 256, 8 * 288, pack_q8_k },
     { "q2_k", "q2_k.r8", 256, sizeof(collet_q2_k), 256, 32 + 8 * 80, pack_q2_k },
     { "q3_k", "q3_k.r8", 256, sizeof(collet_q3_k), 256, 16 + 8 * 112, pack_q3_k },
     { "q4_k", "q4_k.r8", 256, sizeof(collet_q4_k), 256, 32 + 8 * 144, pack_q4_k },

@@ -18,11 +18,15 @@
 // What is added for sums of activations.
 enum { R8_M_NONE, R8_M_STORED, R8_M_OFFSET };
 
+// How a record's scales are stored.
+enum { R8_D_F16, R8_D_F32, R8_D_E8M0 };
+
 // What a format's file says about its records (matmul_pack.c).
 typedef struct r8_format {
     r8_codes_fn *codes;
     uint32_t code_bytes; // of 32 columns
-    int bits;            // of an unsigned code; 0: signed bytes
+    int d;
+    int bits; // of an unsigned code; 0: signed bytes
     int m;
     int offset;        // R8_M_OFFSET: was added to every code
     int is_super;      // records of 256 columns whose sub-blocks have scales
@@ -41,6 +45,27 @@ typedef struct r8_block {
 R8_INLINE __m256 r8_halves(const uint8_t *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+// 2^(e - 128); the two smallest are denormal (plugins/common/quant_mxfp4.c).
+R8_INLINE __m256 r8_powers(const uint8_t *p)
+{
+    const __m256i e = _mm256_cvtepu8_epi32(r8_eight(p)), one = _mm256_set1_epi32(1);
+    const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, one), 23);
+    const __m256i denormal = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+    return _mm256_castsi256_ps(_mm256_blendv_epi8(denormal, normal, _mm256_cmpgt_epi32(e, one)));
+}
+
+R8_INLINE uint32_t r8_d_bytes(const r8_format f)
+{
+    return f.d == R8_D_F32 ? 32 : f.d == R8_D_E8M0 ? 8 : 16;
+}
+
+R8_INLINE __m256 r8_d(const uint8_t *p, const r8_format f)
+{
+    return f.d == R8_D_F32    ? _mm256_loadu_ps((const float *)(const void *)p)
+           : f.d == R8_D_E8M0 ? r8_powers(p)
+                              : r8_halves(p);
 }
 
 R8_INLINE __m256 r8_bytes(__m128i v, int is_signed)
@@ -76,7 +101,7 @@ R8_INLINE void r8_add_block(__m256 sum[8], const collet_cpu_act *act, const uint
     if (f.bits)
         r8_dots(dot, act, codes, f.codes, w->scale, n, f.bits, f.is_super ? f.n_sub : 1);
     else
-        r8_dots_signed(dot, act, codes, f.codes, n);
+        r8_dots_signed(dot, act, codes, f.codes, w->scale[0], n);
     for (int c = 0; c < n; c++) {
         const __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(dot[c]), _mm256_broadcast_ss(&act[c].d));
         sum[c] = _mm256_fmadd_ps(w->d, v, sum[c]);
@@ -92,9 +117,9 @@ R8_INLINE void r8_add_block(__m256 sum[8], const collet_cpu_act *act, const uint
 R8_INLINE void r8_blocks(__m256 sum[8], const collet_cpu_act *act, const uint8_t *p, uint32_t n_in, const int n,
                          const r8_format f)
 {
-    const uint32_t head = f.m == R8_M_STORED ? 32 : 16, record = head + f.code_bytes;
+    const uint32_t head = r8_d_bytes(f) + (f.m == R8_M_STORED ? 16 : 0), record = head + f.code_bytes;
     for (uint32_t b = 0; b < n_in / 32; b++, p += record, act += n) {
-        r8_block w = { .d = r8_halves(p), .scale[0] = r8_scale_one() };
+        r8_block w = { .d = r8_d(p, f), .scale[0] = r8_scale_one() };
         if (f.m == R8_M_STORED)
             w.m[0] = r8_halves(p + 16);
         else if (f.m == R8_M_OFFSET)

@@ -49,9 +49,9 @@ R8_INLINE void r8_dots(__m256i dot[8], const collet_cpu_act *act, const uint8_t 
     }
 }
 
-// The same for signed codes of 8 bits without sub-blocks.
+// The same for signed codes of 8 bits, 32 to a scale.
 R8_INLINE void r8_dots_signed(__m256i dot[8], const collet_cpu_act *act, const uint8_t *codes, r8_codes_fn *codes_of,
-                              const int n)
+                              const __m256i scale, const int n)
 {
 #pragma GCC unroll 8
     for (int g = 0; g < 8; g++) {
@@ -59,7 +59,7 @@ R8_INLINE void r8_dots_signed(__m256i dot[8], const collet_cpu_act *act, const u
 #pragma GCC unroll 8
         for (int c = 0; c < n; c++) {
             const __m256i two = _mm256_maddubs_epi16(size, _mm256_sign_epi8(r8_four(act[c].q + 4 * g), w));
-            const __m256i four = _mm256_madd_epi16(two, _mm256_set1_epi16(1));
+            const __m256i four = _mm256_madd_epi16(two, scale);
             dot[c] = g == 0 ? four : _mm256_add_epi32(dot[c], four);
             R8_IN_ORDER(dot[c]);
         }

@@ -61,9 +61,12 @@ R8_INLINE void r8_dots(__m256i dot[8], const collet_cpu_act *act, const uint8_t 
 }
 
 R8_INLINE void r8_dots_signed(__m256i dot[8], const collet_cpu_act *act, const uint8_t *codes, r8_codes_fn *codes_of,
-                              const int n)
+                              const __m256i scale, const int n)
 {
     r8_dots_vnni(dot, act, codes, codes_of, n, 0, 8, 0);
+#pragma GCC unroll 8
+    for (int c = 0; c < n; c++)
+        dot[c] = _mm256_mullo_epi32(dot[c], scale);
 }
 
 #endif

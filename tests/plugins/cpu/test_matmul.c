@@ -28,14 +28,17 @@ static const shape shapes[] = {
     { 9, 3, 13, 5, 8 }, { 23, 7, 33, 3, 3 }, { 4096, 1, 1, 7, 0 }, { 130, 12, 70, 2, 0 }, { 576, 18, 1, 2, 0 },
 };
 
-// Where a block has its halves.
+// Where a block has its scales: halves, a float or a power of two.
 static const struct {
     const char *format;
-    uint32_t n_halves, at[2];
+    uint32_t n_scales, at[2];
+    char kind;
 } scales[] = {
-    { "q4_0", 1, { 0 } },    { "q4_1", 2, { 0, 2 } }, { "q5_0", 1, { 0 } },      { "q5_1", 2, { 0, 2 } },
-    { "q8_0", 1, { 0 } },    { "iq4_nl", 1, { 0 } },  { "q2_k", 2, { 80, 82 } }, { "q3_k", 1, { 108 } },
-    { "q4_k", 2, { 0, 2 } }, { "q5_k", 2, { 0, 2 } }, { "q6_k", 1, { 208 } },
+    { "q4_0", 1, { 0 }, 'h' },    { "q4_1", 2, { 0, 2 }, 'h' },   { "q5_0", 1, { 0 }, 'h' },
+    { "q5_1", 2, { 0, 2 }, 'h' }, { "q8_0", 1, { 0 }, 'h' },      { "q8_1", 2, { 0, 2 }, 'h' },
+    { "q8_k", 1, { 0 }, 'f' },    { "iq4_nl", 1, { 0 }, 'h' },    { "iq4_xs", 1, { 0 }, 'h' },
+    { "mxfp4", 1, { 0 }, 'e' },   { "q2_k", 2, { 80, 82 }, 'h' }, { "q3_k", 1, { 108 }, 'h' },
+    { "q4_k", 2, { 0, 2 }, 'h' }, { "q5_k", 2, { 0, 2 }, 'h' },   { "q6_k", 1, { 208 }, 'h' },
 };
 
 // One product: its inputs, the truth and how far from it a kernel may be (docs/NUMERICS.md).
@@ -70,15 +73,28 @@ static size_t rows_bytes(const product *p, uint32_t n) // the last row has no ga
     return ((size_t)p->s.n_tokens * (n + p->s.gap) - p->s.gap) * sizeof(float);
 }
 
+static void sound_scales(uint8_t *block, const collet_format *f, uint64_t *seed)
+{
+    for (size_t i = 0; i < COLLET_COUNT(scales); i++)
+        for (uint32_t k = 0; strcmp(scales[i].format, f->name) == 0 && k < scales[i].n_scales; k++) {
+            const float value = collet_test_random(seed);
+            const uint16_t half = collet_f32_to_f16(value);
+            const uint8_t power = (uint8_t)(124.0f + 4.0f * value);
+            memcpy(block + scales[i].at[k],
+                   scales[i].kind == 'f'   ? (const void *)&value
+                   : scales[i].kind == 'e' ? (const void *)&power
+                                           : (const void *)&half,
+                   scales[i].kind == 'f'   ? 4
+                   : scales[i].kind == 'e' ? 1
+                                           : 2);
+        }
+}
+
 static void random_block(uint8_t *block, const collet_format *f, uint64_t *seed)
 {
     for (uint32_t i = 0; i < f->block_bytes; i++)
         block[i] = (uint8_t)(int32_t)(collet_test_random(seed) * 4096.0f);
-    for (size_t i = 0; i < COLLET_COUNT(scales); i++)
-        for (uint32_t h = 0; strcmp(scales[i].format, f->name) == 0 && h < scales[i].n_halves; h++) {
-            const uint16_t half = collet_f32_to_f16(collet_test_random(seed));
-            memcpy(block + scales[i].at[h], &half, sizeof half);
-        }
+    sound_scales(block, f, seed);
     if (f->block_elems == 1) {
         const float value = collet_test_random(seed);
         f->quantize(&value, block, 1, NULL);
@@ -370,12 +386,8 @@ static void test_matmul__codes_at_their_limits_do_not_saturate(void **state)
         for (uint64_t block = 0; block < 9 * 2; block++) {
             uint8_t *b = p.w + block * p.format->block_bytes;
             uint64_t seed = block + 1;
-            uint8_t sound[256];
-            random_block(sound, p.format, &seed);
             memset(b, byte, p.format->block_bytes);
-            for (size_t i = 0; i < COLLET_COUNT(scales); i++)
-                for (uint32_t h = 0; strcmp(scales[i].format, p.format->name) == 0 && h < scales[i].n_halves; h++)
-                    memcpy(b + scales[i].at[h], sound + scales[i].at[h], 2);
+            sound_scales(b, p.format, &seed);
         }
         for (uint32_t t = 0; t < p.s.n_tokens; t++)
             for (uint32_t i = 0; i < p.n_in; i++) {
@@ -471,8 +483,8 @@ static void test_matmul__what_does_not_fit_is_refused_by_name(void **state)
     assert_int_equal(b.module->open(&b.host.host, NULL, 0, &b.mod, NULL), COLLET_OK);
 
     const collet_tensor x = b.x, w = b.w, y = b.y;
-    b.w.format = b.host.host.intern(b.host.host.self, "q8_1");
-    refuses(&b, "no kernel for weights in q8_1");
+    b.w.format = b.host.host.intern(b.host.host.self, "iq2_xxs");
+    refuses(&b, "no kernel for weights in iq2_xxs");
     b.w = w;
     b.w.layout = b.host.host.intern(b.host.host.self, "q4_k.r99");
     refuses(&b, "weight: packed as q4_k.r99 already");
@@ -536,8 +548,10 @@ static void test_matmul__lack_of_memory_is_an_error(void **state)
 static void test_matmul__every_weight_format_has_a_kernel(void **state)
 {
     (void)state;
-    static const char *const formats[] = { "f32",  "f16",  "bf16", "q4_0", "q4_1", "q5_0", "q5_1",
-                                           "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl" };
+    static const char *const formats[] = {
+        "f32",  "f16",  "bf16", "q4_0", "q4_1", "q5_0", "q5_1",   "q8_0",   "q8_1",
+        "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "q8_k", "iq4_nl", "iq4_xs", "mxfp4"
+    };
     for (size_t i = 0; i < COLLET_COUNT(formats); i++) {
         assert_non_null(collet_cpu_matmul_choose(formats[i], COLLET_ISA_AVX2));
         assert_null(collet_cpu_matmul_choose(formats[i], COLLET_ISA_REF));
@@ -574,7 +588,8 @@ int main(void)
     size_t n = 0;
     for (size_t k = 0; k < collet_cpu_n_matmul_kernels; k++)
         for (size_t i = 0; i < COLLET_COUNT(promises) && n < COLLET_COUNT(tests); i++, n++) {
-            snprintf(names[n], sizeof names[n], "%s/%s", promises[i].name, collet_cpu_matmul_kernels[k].name);
+            snprintf(names[n], sizeof names[n], "%s/%s/%s", promises[i].name, collet_cpu_matmul_kernels[k].format,
+                     collet_cpu_matmul_kernels[k].name);
             tests[n] = (struct CMUnitTest){ .name = names[n],
                                             .test_func = promises[i].run,
                                             .initial_state = (void *)(uintptr_t)&collet_cpu_matmul_kernels[k] };
