@@ -3,6 +3,8 @@
 #include "plugins/common/f16.h"
 #include "plugins/common/blocks.h"
 #include "plugins/common/formats.h"
+#include "plugins/common/quant_k_lanes_1.h"
+#include "plugins/common/quant_k_formats.h"
 #include "plugins/common/quant_k_scales.h"
 
 void collet_dequantize_q4_k(const void *src, float *dst, uint64_t n)
@@ -17,4 +19,9 @@ void collet_dequantize_q4_k(const void *src, float *dst, uint64_t n)
                 dst[32 * j + l] = scale * (float)(q[l] >> (4 * (j % 2)) & 15) - min;
         }
     }
+}
+
+void collet_quantize_q4_k(const float *src, void *dst, uint64_t n, const float *imatrix)
+{
+    collet_encode_q4_k(src, dst, n, imatrix);
 }
