@@ -41,6 +41,14 @@ static const collet_flag profile_flags[] = {
       .metavar = "ID",
       .key = "slots.device",
       .help = "where the model runs: cpu, or sim for tests" },
+    { .name = "isq",
+      .type = COLLET_OPT_STR,
+      .metavar = "TYPE",
+      .key = "isq",
+      .help = "quantize weights while loading: q4_k_m, q8_0, 4, Q4K, ...; none: as in the file" },
+    { .name = "topology", .type = COLLET_OPT_STR, .metavar = "FILE", .key = "topology" },
+    { .name = "imatrix", .type = COLLET_OPT_STR, .metavar = "FILE", .key = "imatrix" },
+    { .name = "allow-nonfinite", .type = COLLET_OPT_BOOL, .key = "allow_nonfinite" },
     { .name = NULL },
 };
 

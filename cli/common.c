@@ -8,6 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/model/recipe.h"
 #include "plugins/reference/reference.h"
 
 static void write_error(const char *message)
@@ -67,7 +68,7 @@ static bool gather_sets(char ***sets, size_t *n_sets, const collet_args *args)
         if (strcmp(f->name, "set") == 0)
             collet_text_printf(&t, "%s", args->given[i].text);
         else if (f->key)
-            collet_text_printf(&t, "%s=%s", f->key, args->given[i].text);
+            collet_text_printf(&t, "%s=%s", f->key, args->given[i].text ? args->given[i].text : "true");
         else
             continue;
         list[n++] = t.data; // NULL is seen below
@@ -139,6 +140,11 @@ static int check_profile(const collet_session *s)
     int exit_code = COLLET_EXIT_OK;
     if (collet_profile_check(s->profile, s->registry, &problems, &err) != COLLET_OK)
         exit_code = collet_cli_problems(&problems, &err, COLLET_EXIT_USAGE);
+    size_t n_isq = 0;
+    const collet_isq_rule *isq = collet_profile_isq(s->profile, &n_isq);
+    for (size_t i = 0; i < n_isq; i++)
+        if (collet_recipe_check_name(isq[i].use, &err) != COLLET_OK)
+            exit_code = collet_cli_error(COLLET_EXIT_USAGE, "%s: isq: %s", isq[i].where, err.msg);
     collet_text_free(&problems);
     return exit_code;
 }

@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -29,4 +30,34 @@ void collet_log_line(const collet_log *log, int32_t level, const char *source, c
     line[end] = '\n';
     ssize_t written = write(STDERR_FILENO, line, end + 1); // one write, so that lines of threads do not mix
     (void)written;
+}
+
+static bool is_watched(const collet_log *log)
+{
+    return log && !log->write && log->level >= 1 && isatty(STDERR_FILENO);
+}
+
+void collet_log_progress(const collet_log *log, const char *format, ...)
+{
+    if (!is_watched(log))
+        return;
+    va_list args;
+    va_start(args, format);
+    fputs("\r\033[Kcollet: ", stderr);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fflush(stderr);
+}
+
+void collet_log_progress_end(const collet_log *log, const char *format, ...)
+{
+    char text[LINE_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (is_watched(log))
+        fprintf(stderr, "\r\033[Kcollet: %s\n", text);
+    else
+        collet_log_line(log, 2, NULL, "%s", text);
 }

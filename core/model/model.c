@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/model/arch/arch.h"
+#include "core/model/isq.h"
 
 #define CONSTANTS_MAX 8
 
@@ -21,6 +22,7 @@ struct collet_model {
     void *state; // the architecture's
     collet_hparams hparams;
     collet_weight *weights; // one per tensor of the file, in its order
+    collet_isq *isq;        // NULL: all weights are as in the file
     collet_tensor constants[CONSTANTS_MAX];
     float *constant_data[CONSTANTS_MAX];
     uint32_t n_constants;
@@ -103,6 +105,8 @@ static collet_status open_into(collet_model *m, const char *path, collet_error *
     if (st == COLLET_OK)
         st = map_weights(m, err);
     if (st == COLLET_OK)
+        st = collet_isq_create(&m->isq, m->rt, m->gguf, m->weights, err);
+    if (st == COLLET_OK)
         st = m->arch->open(m, m->arch, &m->state, err);
     return st;
 }
@@ -130,7 +134,10 @@ void collet_model_close(collet_model *m)
     for (uint64_t i = 0; i < n; i++)
         for (uint32_t f = 0; f < m->weights[i].n_forms; f++)
             host->buf_free(host->self, m->weights[i].forms[f].buffer);
+    for (uint64_t i = 0; i < n; i++)
+        host->buf_free(host->self, m->weights[i].buffer);
     free(m->weights);
+    collet_isq_destroy(m->isq);
     if (m->arch)
         m->arch->close(m->state);
     for (uint32_t i = 0; i < m->n_constants; i++)
@@ -297,24 +304,16 @@ uint64_t collet_model_weight_bytes(const collet_model *m)
 
 // ---- blame ----
 
-static const collet_module_info *quant_module(const collet_model *m, const char *format)
-{
-    char id[64];
-    snprintf(id, sizeof id, "quant.%s", format);
-    return collet_registry_find(collet_runtime_registry(m->rt), id, NULL);
-}
-
-static bool all_finite(const collet_weight *w, const collet_module_handle *quant)
+static bool all_finite(const collet_gguf_tensor *t, const collet_codec *codec)
 {
     enum { CHUNK = 4096 };
-    const collet_quant_vt *vt = quant->vt;
     float values[CHUNK];
-    uint32_t step = CHUNK / vt->block_elems;
-    uint64_t n_blocks = w->mapped.n_bytes / vt->block_bytes;
+    const uint32_t block_elems = codec->vt->block_elems, block_bytes = codec->vt->block_bytes;
+    const uint64_t step = CHUNK / block_elems, n_blocks = t->n_bytes / block_bytes;
     for (uint64_t b = 0; b < n_blocks; b += step) {
         uint64_t n = n_blocks - b < step ? n_blocks - b : step;
-        vt->dequantize(quant->mod, (const uint8_t *)w->mapped.data + b * vt->block_bytes, values, n * vt->block_elems);
-        for (uint64_t i = 0; i < n * vt->block_elems; i++)
+        codec->vt->dequantize(codec->mod, t->data + b * block_bytes, values, n * block_elems);
+        for (uint64_t i = 0; i < n * block_elems; i++)
             if (!isfinite(values[i]))
                 return false;
     }
@@ -324,11 +323,11 @@ static bool all_finite(const collet_weight *w, const collet_module_handle *quant
 const char *collet_model_find_nonfinite(const collet_model *m)
 {
     for (uint64_t i = 0; i < collet_gguf_n_tensors(m->gguf); i++) {
-        const collet_weight *w = &m->weights[i];
-        const collet_module_info *info = quant_module(m, w->format_name);
-        collet_module_handle *quant = NULL;
-        if (info && collet_runtime_module(m->rt, info, &quant, NULL) == COLLET_OK && !all_finite(w, quant))
-            return w->name;
+        const collet_gguf_tensor *t = collet_gguf_tensor_at(m->gguf, i); // as the file has it
+        collet_codec codec;
+        if (collet_codec_find(&codec, m->rt, t->format, COLLET_CODEC_DECODE, NULL) == COLLET_OK &&
+            !all_finite(t, &codec))
+            return t->name;
     }
     return NULL;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/model/plan_internal.h - what step.c (recording), plan_bind.c and plan_run.c share; nobody else includes it.
+// core/model/plan_internal.h - what step.c (recording) and the files of the plan share; nobody else includes it.
 #ifndef COLLET_CORE_MODEL_PLAN_INTERNAL_H
 #define COLLET_CORE_MODEL_PLAN_INTERNAL_H
 
@@ -145,5 +145,17 @@ void collet_call_desc(const collet_plan *p, const tape *t, const call *c, collet
 // Adds a run of the call to its cost.
 void collet_call_count(const collet_plan *p, call *c, double seconds);
 uint32_t collet_plan_count_max(const collet_plan *p, const tape *t, count_kind count);
+
+// ---- plan_weights.c ----
+// Memory of the plan's domain, copies to it, waiting for them.
+collet_status collet_plan_buffer(collet_plan *p, uint64_t n_bytes, const char *tag, collet_buffer **buf, void **data,
+                                 collet_error *err);
+collet_status collet_plan_to_device(collet_plan *p, void *dst, const void *src, uint64_t n_bytes, collet_error *err);
+collet_status collet_plan_wait(collet_plan *p, collet_error *err);
+
+// The forms of weights that a call reads: their records and memory; then the contents of all of them, in parallel.
+collet_status collet_plan_want_forms(collet_plan *p, call *c, collet_error *err);
+collet_status collet_plan_make_weights(collet_plan *p, collet_error *err);
+collet_weight_form *collet_weight_find_form(collet_weight *w, uint32_t layout, uint32_t domain);
 
 #endif

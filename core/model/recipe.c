@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/model/recipe.c - recipe.inc applied to the tensors of a file.
+// core/model/recipe.c - recipe.inc applied to the tensors of a file. Above 600 lines for its lists of tensor names, which
+// are read beside the decisions that need them.
 #include "core/model/recipe.h"
 
 #include <ctype.h>
@@ -12,8 +13,6 @@
 #include "core/base/text.h"
 #include "core/model/ggml_types.h"
 #include "core/model/topology.h"
-
-#define GGML_TYPES_MAX 64 // ids above belong to other programs
 
 typedef enum entry_kind { KIND_NONE, KIND_TYPE, KIND_RECIPE, KIND_MISTRAL, KIND_OTHER } entry_kind;
 
@@ -342,24 +341,14 @@ static bool applies(const collet_recipe *r, const about *a, when w, const collet
     return false;
 }
 
-static const collet_ggml_type *geometry(const char *format)
-{
-    for (uint32_t id = 0; id < GGML_TYPES_MAX; id++) {
-        const collet_ggml_type *type = collet_ggml_type_of(id);
-        if (type && type->format && strcmp(type->format, format) == 0)
-            return type;
-    }
-    return NULL;
-}
-
 static bool divides(const collet_gguf_tensor *t, const char *format)
 {
-    return t->dims[0] % geometry(format)->block_elems == 0;
+    return t->dims[0] % collet_ggml_type_named(format)->block_elems == 0;
 }
 
 static bool is_quantized(const char *format)
 {
-    return geometry(format)->block_elems > 1;
+    return collet_ggml_type_named(format)->block_elems > 1;
 }
 
 static const char *of_recipe(const collet_recipe *r, const entry *e, const collet_gguf_tensor *t, const about *a,
@@ -426,9 +415,9 @@ static void choose(collet_recipe *r, uint64_t i, const char *format, const char 
         if (!divides(t, c->format))
             c->format = "f16";
         c->is_fallback = true;
-        c->because =
-            collet_arena_printf(&r->arena, "rows of %llu do not divide into blocks of %u: %s instead of %s",
-                                (unsigned long long)t->dims[0], geometry(format)->block_elems, c->format, format);
+        c->because = collet_arena_printf(&r->arena, "rows of %llu do not divide into blocks of %u: %s instead of %s",
+                                         (unsigned long long)t->dims[0], collet_ggml_type_named(format)->block_elems,
+                                         c->format, format);
         r->n_fallbacks++;
     }
     c->quantize = strcmp(c->format, t->format) != 0;

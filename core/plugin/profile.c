@@ -225,7 +225,7 @@ static collet_status load_into(collet_profile *p, const collet_profile_opts *opt
     p->last_option = &p->options;
     p->last_search = &p->search;
     p->last_pin = &p->pins;
-    for (size_t i = 0; i < collet_schema_n_slots; i++)
+    for (size_t i = 0; i < COLLET_COUNT(p->slots); i++)
         p->slots[i].last = &p->slots[i].first;
     read_sources(&l, opts);
     if (problems.n > 0 && !p->arena.failed) // without memory, what is missing may be our own loss
@@ -233,6 +233,7 @@ static collet_status load_into(collet_profile *p, const collet_profile_opts *opt
     collet_status st = fill_scalars(p, err);
     fill_slots(p);
     fill_lists(p);
+    profile_fill_isq(p);
     return p->arena.failed ? collet_fail(err, COLLET_E_NOMEM, "no memory for the profile") : st;
 }
 
@@ -339,6 +340,12 @@ const collet_plugin_pin *collet_profile_pins(const collet_profile *p, size_t *n)
 {
     *n = p->n_pins;
     return p->pin_list;
+}
+
+const collet_isq_rule *collet_profile_isq(const collet_profile *p, size_t *n)
+{
+    *n = p->n_isq;
+    return p->isq_list;
 }
 
 const char *const *collet_profile_notes(const collet_profile *p, size_t *n)

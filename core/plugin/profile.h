@@ -72,6 +72,18 @@ typedef struct collet_rule {
 // where no other does, the built-in `use: any` matches.
 const collet_rule *collet_profile_rule(const collet_profile *p, const char *slot, const collet_rule_query *query);
 
+// One line of `isq`: the format that matching weights get while they are loaded. A rule with several ranges or patterns
+// is several lines here, one for each pair. What `use` may name is the business of core/model/recipe.h.
+typedef struct collet_isq_rule {
+    int32_t layer_begin, layer_end; // [begin, end); -1, -1: any
+    const char *tensor;             // pattern on the weight's name; NULL: any
+    const char *use;                // "q4_k_m"
+    const char *where;              // "laptop.yaml:4:8", "--set", "COLLET_ISQ"
+} collet_isq_rule;
+
+// The lines of `isq`, strongest first. Lent until the profile is destroyed.
+const collet_isq_rule *collet_profile_isq(const collet_profile *p, size_t *n);
+
 // Option values for opening a module: defaults of its table, overridden by what the profile says for it.
 // values has room for module->n_options. Strings are lent until the profile is destroyed.
 collet_status collet_profile_values(const collet_profile *p, const collet_module_info *module, collet_value *values,

@@ -24,6 +24,9 @@
 #define PROFILE_NOTES_MAX 16
 #define RULE_LAYERS_MAX 16 // ranges of one `layers:`
 
+// The section `isq` is a list of rules like a slot's, whose `use` names weight formats: it stands behind the slots.
+#define PROFILE_ISQ COLLET_SCHEMA_SLOTS_MAX
+
 // Where a value was set, and by whom.
 typedef struct profile_place {
     collet_mark mark;
@@ -84,7 +87,7 @@ struct collet_profile {
     profile_scalar scalars[COLLET_SCHEMA_KEYS_MAX];
     struct {
         profile_rule *first, **last;
-    } slots[COLLET_SCHEMA_SLOTS_MAX];
+    } slots[COLLET_SCHEMA_SLOTS_MAX + 1]; // PROFILE_ISQ is the last
     profile_option *options, **last_option;
     profile_path *search, **last_search;
     profile_path *pins, **last_pin;
@@ -94,6 +97,8 @@ struct collet_profile {
     size_t n_search;
     collet_plugin_pin *pin_list;
     size_t n_pins;
+    collet_isq_rule *isq_list;
+    size_t n_isq;
 };
 
 // One source while it is read.
@@ -128,7 +133,9 @@ void profile_unknown_key(profile_source *s, const collet_mark *mark, const char 
 const char *profile_join_path(collet_arena *arena, const char *folder, const char *path);
 
 // ---- profile_rule.c ----
-void profile_read_slot(profile_source *s, size_t slot, const collet_yaml_node *node);
+void profile_read_slot(profile_source *s, size_t slot, const collet_yaml_node *node); // PROFILE_ISQ too
+int profile_find_slot(const char *key);                                               // "slots.matmul", "isq"; -1
+void profile_fill_isq(collet_profile *p);
 bool profile_rule_matches(const profile_match *match, const collet_rule_query *query);
 bool profile_match_is_open(const profile_match *match); // states nothing: matches all
 bool profile_id_is_valid(const char *id);               // "cpu.matmul.ref", "acme:cpu.matmul.ref", "any"

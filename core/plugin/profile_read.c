@@ -291,8 +291,8 @@ void profile_read_options(profile_source *s, const char *module, const collet_ya
 // Known names that a wrong key may have meant: sections of the top level, or keys below `prefix`.
 void profile_unknown_key(profile_source *s, const collet_mark *mark, const char *key)
 {
-    static const char *const sections[] = { "collet", "extends", "search", "plugins",
-                                            "slots",  "options", "model",  "engine" };
+    static const char *const sections[] = { "collet",  "extends", "search", "plugins", "slots",
+                                            "options", "model",   "engine", "isq" };
     const char *names[COLLET_COUNT(sections) + COLLET_SCHEMA_KEYS_MAX + COLLET_SCHEMA_SLOTS_MAX];
     char slots[COLLET_SCHEMA_SLOTS_MAX][64];
     const collet_schema_later *later = collet_schema_find_later(key);
@@ -423,6 +423,8 @@ static void read_top_key(profile_source *s, const collet_yaml_entry *e)
         read_version(s, e->value);
     else if (strcmp(key, "slots") == 0)
         read_slots(s, e->value);
+    else if (strcmp(key, "isq") == 0)
+        profile_read_slot(s, PROFILE_ISQ, e->value);
     else if (strcmp(key, "search") == 0)
         read_search(s, e->value);
     else if (strcmp(key, "plugins") == 0)

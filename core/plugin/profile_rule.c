@@ -9,6 +9,23 @@
 static const char *const phase_names[] = { "prefill", "decode", "verify" }; // bit i is 1 << i of op.h
 static const char *const rule_keys[] = { "op",     "format", "phase",   "layers",  "tensor",
                                          "tokens", "use",    "options", "fallback" };
+static const char *const isq_keys[] = { "layers", "tensor", "use" };
+
+int profile_find_slot(const char *key)
+{
+    if (strcmp(key, "isq") == 0)
+        return PROFILE_ISQ;
+    return strncmp(key, "slots.", 6) == 0 ? collet_schema_find_slot(key + 6) : -1;
+}
+
+// "slots.matmul", "isq".
+static const char *slot_key(char out[64], size_t slot)
+{
+    if (slot == PROFILE_ISQ)
+        return "isq";
+    snprintf(out, 64, "slots.%s", collet_schema_slots[slot].name);
+    return out;
+}
 
 bool profile_id_is_valid(const char *id)
 {
@@ -150,7 +167,13 @@ static const char *id_of_device(collet_arena *arena, const char *id)
 
 static void read_use(profile_source *s, size_t slot, profile_rule *r, const collet_yaml_node *node)
 {
-    const char **use = profile_read_texts(s, node, "use", true, &r->use_marks);
+    const char **use = profile_read_texts(s, node, slot == PROFILE_ISQ ? "isq" : "use", true, &r->use_marks);
+    if (slot == PROFILE_ISQ) {
+        if (use && use[1])
+            collet_problem(s->problems, COLLET_E_INVALID, &r->use_marks[1], "isq: one format, not several");
+        r->rule.use = use;
+        return;
+    }
     for (size_t i = 0; use && use[i]; i++) {
         if (!profile_id_is_valid(use[i]))
             collet_problem(s->problems, COLLET_E_INVALID, &r->use_marks[i],
@@ -194,7 +217,14 @@ static void read_rule_options(profile_source *s, const profile_rule *r, const co
 static void read_rule_key(profile_source *s, size_t slot, profile_rule *r, const collet_yaml_entry *e)
 {
     const char *key = e->key->text;
-    if (strcmp(key, "use") == 0)
+    bool known = slot != PROFILE_ISQ || strncmp(key, "x-", 2) == 0;
+    for (size_t i = 0; i < COLLET_COUNT(isq_keys); i++)
+        known = known || strcmp(key, isq_keys[i]) == 0;
+    if (!known)
+        collet_problem_unknown(s->problems, &e->key->mark, key,
+                               &(collet_candidates){ isq_keys, COLLET_COUNT(isq_keys), true },
+                               "a rule of isq has no key '%s'", key);
+    else if (strcmp(key, "use") == 0)
         read_use(s, slot, r, e->value);
     else if (strcmp(key, "op") == 0)
         r->match.ops = profile_read_texts(s, e->value, "op", true, NULL);
@@ -244,11 +274,12 @@ static void read_rule(profile_source *s, size_t slot, const collet_yaml_node *no
                 return; // the problem is noted
         }
         if (!r->rule.use) {
-            collet_problem(s->problems, COLLET_E_INVALID, &node->mark, "slots.%s: this rule has no `use`",
-                           collet_schema_slots[slot].name);
+            char key[64];
+            collet_problem(s->problems, COLLET_E_INVALID, &node->mark, "%s: this rule has no `use`",
+                           slot_key(key, slot));
             return;
         }
-        if (options)
+        if (options && slot != PROFILE_ISQ)
             read_rule_options(s, r, options);
     }
     if (r->rule.use)
@@ -264,6 +295,38 @@ void profile_read_slot(profile_source *s, size_t slot, const collet_yaml_node *n
         read_rule(s, slot, node);
     for (const collet_yaml_entry *e = node->first; e && is_list_of_rules; e = e->next)
         read_rule(s, slot, e->value);
+}
+
+// One line per range and pattern of each rule, in order.
+void profile_fill_isq(collet_profile *p)
+{
+    size_t n = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        n = 0;
+        for (const profile_rule *r = p->slots[PROFILE_ISQ].first; r; r = r->next) {
+            char where[512];
+            const collet_mark *mark = &r->place.mark;
+            if (mark->line)
+                snprintf(where, sizeof where, "%s:%d:%d", mark->file, mark->line, mark->column);
+            else
+                snprintf(where, sizeof where, "%s", mark->file);
+            const char *kept = pass ? collet_arena_text(&p->arena, where, strlen(where)) : NULL;
+            for (uint32_t k = 0; k < (r->match.n_layers ? r->match.n_layers : 1); k++)
+                for (size_t t = 0; t == 0 || (r->match.tensors && r->match.tensors[t]); t++, n++) {
+                    if (!p->isq_list)
+                        continue;
+                    const profile_range *range = r->match.n_layers ? &r->match.layers[k] : NULL;
+                    p->isq_list[n] = (collet_isq_rule){ .layer_begin = range ? range->first : -1,
+                                                        .layer_end = range ? range->last + 1 : -1,
+                                                        .tensor = r->match.tensors ? r->match.tensors[t] : NULL,
+                                                        .use = r->rule.use[0],
+                                                        .where = kept };
+                }
+        }
+        if (!pass && !(p->isq_list = collet_arena_alloc(&p->arena, (n + 1) * sizeof *p->isq_list)))
+            return;
+    }
+    p->n_isq = n;
 }
 
 static bool matches_any(const char *const *patterns, const char *text)

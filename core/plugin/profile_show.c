@@ -110,12 +110,12 @@ static size_t phases_of(const char *names[4], uint32_t phases)
     return n;
 }
 
-static void print_rule(const printer *p, const collet_profile *profile, const profile_rule *r)
+static void print_rule(const printer *p, const collet_profile *profile, const profile_rule *r, const char *indent)
 {
     const char *phases[4];
     bool error_by_default = strcmp(collet_profile_text(profile, "fallback"), "error") == 0;
     collet_text t = { 0 };
-    collet_text_printf(&t, "    - { ");
+    collet_text_printf(&t, "%s- { ", indent);
     add_list(&t, "op", r->match.ops);
     add_list(&t, "format", r->match.formats);
     if (phases_of(phases, r->match.phases))
@@ -126,7 +126,7 @@ static void print_rule(const printer *p, const collet_profile *profile, const pr
     if (r->match.tokens_text)
         collet_text_printf(&t, "tokens: \"%s\", ", r->match.tokens_text);
     add_list(&t, "use", r->rule.use);
-    if (r->rule.fallback_error != error_by_default)
+    if (r->has_fallback && r->rule.fallback_error != error_by_default)
         collet_text_printf(&t, "fallback: %s, ", r->rule.fallback_error ? "error" : "warn");
     if (t.n_bytes > 2) { // the last ", "
         t.n_bytes -= 2;
@@ -240,8 +240,12 @@ void collet_profile_print(const collet_profile *profile, FILE *out, bool with_or
     for (size_t i = 0; i < collet_schema_n_slots; i++) {
         fprintf(out, "  %s:\n", collet_schema_slots[i].name);
         for (const profile_rule *r = profile->slots[i].first; r; r = r->next)
-            print_rule(&p, profile, r);
+            print_rule(&p, profile, r, "    ");
     }
+    if (profile->slots[PROFILE_ISQ].first)
+        fprintf(out, "isq:\n");
+    for (const profile_rule *r = profile->slots[PROFILE_ISQ].first; r; r = r->next)
+        print_rule(&p, profile, r, "  ");
     print_options(&p, profile);
     for (size_t i = 0; i < profile->n_notes; i++)
         fprintf(out, "# %s\n", profile->notes[i]);
@@ -310,7 +314,7 @@ static json_t *json_of_scalar(builder *b, size_t key, const profile_scalar *s)
     return object;
 }
 
-static json_t *json_of_rule(builder *b, const profile_rule *r)
+static json_t *json_of_rule(builder *b, const profile_rule *r, bool is_isq)
 {
     const char *phases[4];
     json_t *object = json_object();
@@ -327,7 +331,8 @@ static json_t *json_of_rule(builder *b, const profile_rule *r)
     if (r->match.tokens_text)
         put(b, object, "tokens", json_text(r->match.tokens_text));
     put(b, object, "use", strings(b, r->rule.use));
-    put(b, object, "fallback", json_text(r->rule.fallback_error ? "error" : "warn"));
+    if (!is_isq)
+        put(b, object, "fallback", json_text(r->rule.fallback_error ? "error" : "warn"));
     set_origin(b, object, &r->place);
     return object;
 }
@@ -338,7 +343,7 @@ static json_t *json_of_slots(builder *b, const collet_profile *p)
     for (size_t i = 0; i < collet_schema_n_slots; i++) {
         json_t *rules = json_array();
         for (const profile_rule *r = p->slots[i].first; r; r = r->next)
-            append(b, rules, json_of_rule(b, r));
+            append(b, rules, json_of_rule(b, r, false));
         put(b, slots, collet_schema_slots[i].name, rules);
     }
     return slots;
@@ -379,12 +384,15 @@ static json_t *json_of_paths(builder *b, const profile_path *first)
 char *collet_profile_json(const collet_profile *p)
 {
     builder built = { 0 }, *b = &built;
-    json_t *root = json_object(), *values = json_object(), *notes = json_array();
+    json_t *root = json_object(), *values = json_object(), *notes = json_array(), *isq = json_array();
     put(b, root, "collet", json_integer(1));
     for (size_t i = 0; i < collet_schema_n_keys; i++)
         put(b, values, collet_schema_keys[i].option.key, json_of_scalar(b, i, &p->scalars[i]));
     put(b, root, "values", values);
     put(b, root, "slots", json_of_slots(b, p));
+    for (const profile_rule *r = p->slots[PROFILE_ISQ].first; r; r = r->next)
+        append(b, isq, json_of_rule(b, r, true));
+    put(b, root, "isq", isq);
     put(b, root, "options", json_of_options(b, p));
     put(b, root, "search", json_of_paths(b, p->search));
     put(b, root, "plugins", json_of_paths(b, p->pins));

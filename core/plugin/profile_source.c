@@ -13,7 +13,9 @@ static void set_slot(profile_source *s, size_t slot, const char *text, const col
     const collet_yaml_node *node = NULL;
     const collet_yaml_input input = { .name = mark->file, .text = text, .n_bytes = strlen(text) };
     collet_status st = collet_yaml_parse(&node, &s->profile->arena, &input, s->problems);
-    if (st == COLLET_OK && !node)
+    if (st == COLLET_OK && !node && slot == PROFILE_ISQ)
+        collet_problem(s->problems, COLLET_E_INVALID, mark, "isq: which format?");
+    else if (st == COLLET_OK && !node)
         collet_problem(s->problems, COLLET_E_INVALID, mark, "slots.%s: which module?", collet_schema_slots[slot].name);
     else if (st == COLLET_OK)
         profile_read_slot(s, slot, node);
@@ -40,7 +42,7 @@ static void set_option(profile_source *s, const char *path, const char *text, co
 static void set_key(profile_source *s, const char *key, const char *text, const collet_mark *mark)
 {
     int scalar = collet_schema_find_key(key);
-    int slot = strncmp(key, "slots.", 6) == 0 ? collet_schema_find_slot(key + 6) : -1;
+    int slot = profile_find_slot(key);
     if (scalar >= 0)
         profile_set_scalar(s, (size_t)scalar, text, mark);
     else if (slot >= 0)
@@ -147,6 +149,7 @@ void profile_read_env(profile_source *s)
         snprintf(key, sizeof key, "slots.%s", collet_schema_slots[i].name);
         read_key(s, key, collet_schema_slots[i].env);
     }
+    read_key(s, "isq", NULL);
     refuse_unknown_variables(s);
 }
 
@@ -171,10 +174,14 @@ void profile_read_seed_env(profile_source *s)
     for (size_t i = 0; i < collet_schema_n_seeds; i++) {
         const collet_schema_seed *seed = &collet_schema_seeds[i];
         const char *text = environment(s, seed->env);
-        int slot = seed->slot ? collet_schema_find_slot(seed->slot) : -1;
+        int slot = seed->slot ? profile_find_slot(seed->slot) : -1;
         if (text && !is_off(text) && seed->lacks)
             add_note(s, seed, text);
         else if (text && slot >= 0 && !s->profile->slots[slot].first) // no flag and no COLLET_ variable spoke before
-            set_slot(s, (size_t)slot, is_off(text) ? seed->off : seed->on, &(collet_mark){ .file = seed->env });
+            set_slot(s, (size_t)slot,
+                     is_off(text) ? seed->off
+                     : seed->on   ? seed->on
+                                  : text,
+                     &(collet_mark){ .file = seed->env });
     }
 }

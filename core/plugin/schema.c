@@ -49,6 +49,21 @@ const collet_schema_key collet_schema_keys[] = {
                   .max = 65536,
                   .help = "Tokens of the largest step: a longer prompt is read in pieces of this size." },
       .env = "COLLET_STEP_TOKENS" },
+    { .option = { .key = "topology",
+                  .type = COLLET_OPT_STR,
+                  .dflt = "",
+                  .help = "Topology file of mistral.rs: weight formats by layer and by name, stronger than `isq`." },
+      .is_path = true },
+    { .option = { .key = "imatrix",
+                  .type = COLLET_OPT_STR,
+                  .dflt = "",
+                  .help = "Importance matrix of llama.cpp (.dat or GGUF) that quantizing while loading weighs errors "
+                          "with." },
+      .is_path = true },
+    { .option = { .key = "allow_nonfinite",
+                  .type = COLLET_OPT_BOOL,
+                  .dflt = "false",
+                  .help = "Quantize weights that hold NaN or infinity too, instead of refusing the model." } },
     { .option = { .key = "fallback",
                   .type = COLLET_OPT_ENUM,
                   .dflt = "warn",
@@ -75,16 +90,15 @@ _Static_assert(COLLET_COUNT(collet_schema_slots) <= COLLET_SCHEMA_SLOTS_MAX, "a 
 
 const collet_schema_later collet_schema_later_keys[] = {
     { "slots.prefixcache", "slot" }, { "slots.draft", "slot" }, { "slots.constraint", "slot" },
-    { "slots.collective", "slot" },  { "isq", "section" },      { "compare", "section" },
-    { "server", "section" },
+    { "slots.collective", "slot" },  { "compare", "section" },  { "server", "section" },
 };
 const size_t collet_schema_n_later = COLLET_COUNT(collet_schema_later_keys);
 
 const collet_schema_seed collet_schema_seeds[] = {
-    { .env = "MISTRALRS_PAGED_ATTN", .slot = "kvcache", .off = "kv.contiguous", .lacks = "no kv.paged" },
+    { .env = "MISTRALRS_PAGED_ATTN", .slot = "slots.kvcache", .off = "kv.contiguous", .lacks = "no kv.paged" },
     { .env = "MISTRALRS_PAGED_ATTN_BLOCK_SIZE", .lacks = "no kv.paged" },
     { .env = "MISTRALRS_PREFIX_CACHE_N", .lacks = "no prefix cache" },
-    { .env = "MISTRALRS_ISQ", .lacks = "no quantization while loading" },
+    { .env = "MISTRALRS_ISQ", .slot = "isq", .off = "none" },
     { .env = "MISTRALRS_SPECULATIVE_DRAFT_MODEL", .lacks = "no speculative decoding" },
     { .env = "MISTRALRS_SPECULATIVE_GAMMA", .lacks = "no speculative decoding" },
 };
@@ -155,6 +169,10 @@ void collet_schema_print_markdown(FILE *out)
         print_env(out, key, collet_schema_slots[i].env);
         fprintf(out, " | %s |\n", collet_schema_slots[i].help);
     }
+    fputs("\n| rules | environment | what they choose |\n|---|---|---|\n"
+          "| `isq` | `COLLET_ISQ` | Weight formats to quantize to while loading: a name for all (`--isq q4_k_m`), or a "
+          "list of `{ layers, tensor, use }`; see [PROFILE.md](PROFILE.md). |\n",
+          out);
     fputs("\nKnown, but not in this version, and refused by name:", out);
     for (size_t i = 0; i < collet_schema_n_later; i++)
         fprintf(out, "%s `%s`", i == 0 ? "" : ",", collet_schema_later_keys[i].key);
@@ -165,9 +183,9 @@ void collet_schema_print_markdown(FILE *out)
         if (seed->lacks)
             fprintf(out, "a warning: this version has %s", seed->lacks);
         else
-            fprintf(out, "`slots.%s: %s`", seed->slot, seed->on);
+            fprintf(out, "`%s: %s`", seed->slot, seed->on ? seed->on : "` its text `");
         if (seed->off)
-            fprintf(out, "; `false`, `0`, `none`: `slots.%s: %s`", seed->slot, seed->off);
+            fprintf(out, "; `false`, `0`, `none`: `%s: %s`", seed->slot, seed->off);
         fputs(" |\n", out);
     }
 }

@@ -34,8 +34,8 @@ typedef struct collet_schema_later {
 // Variables of the program that Collet replaces (spnl with mistral.rs): honoured where the COLLET_ one is unset.
 typedef struct collet_schema_seed {
     const char *env;
-    const char *slot;  // sets `use` of this slot; NULL: nothing yet
-    const char *on;    // module id; false, 0 and none are `off`
+    const char *slot;  // "slots.kvcache", "isq": sets its `use`; NULL: nothing yet
+    const char *on;    // module id; NULL: the variable's own text; false, 0 and none are `off`
     const char *off;   // NULL: nothing needs to be switched off
     const char *lacks; // why `on` is not honoured by this version, which says so; NULL: it is
 } collet_schema_seed;

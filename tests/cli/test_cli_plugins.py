@@ -46,8 +46,21 @@ class Profiles(ProgramTest):
         self.assertRegex(shown, r"max_requests: \d+ +# default")
 
     def test_cli_plugins__seed_variables_that_are_not_honoured_warn(self):
-        result = self.assert_ok(collet("profile", "check", env={"MISTRALRS_ISQ": "Q4K"}))
-        self.assertIn("collet: warning: MISTRALRS_ISQ=Q4K is not honoured", result.err)
+        result = self.assert_ok(collet("profile", "check", env={"MISTRALRS_SPECULATIVE_GAMMA": "4"}))
+        self.assertIn("collet: warning: MISTRALRS_SPECULATIVE_GAMMA=4 is not honoured", result.err)
+
+    def test_cli_plugins__formats_of_isq_are_known_where_they_stand(self):
+        profile = self.file("p.yaml", "collet: 1\nisq:\n  - { layers: 0-3, use: q4_kk }\n")
+        result = collet("profile", "check", profile)
+        self.assertEqual(result.code, 2)
+        self.assertIn(f"{profile}:3:5: isq: unknown weight format 'q4_kk'; did you mean 'q4_k'?", result.err)
+        result = collet("profile", "check", env={"MISTRALRS_ISQ": "Q4L"})
+        self.assertEqual(result.code, 2)
+        self.assertIn("MISTRALRS_ISQ: isq: unknown weight format 'Q4L'; did you mean", result.err)
+        shown = self.assert_ok(collet("profile", "show", "--origin", "--isq", "q8_0", env={"MISTRALRS_ISQ": "Q4K"})).out
+        self.assertRegex(shown, r"isq:\n  - \{ use: q8_0 \} +# flag\n")
+        self.assertRegex(self.assert_ok(collet("profile", "show", "--origin", env={"MISTRALRS_ISQ": "Q4K"})).out,
+                         r"isq:\n  - \{ use: Q4K \} +# env MISTRALRS_ISQ\n")
 
     def test_cli_plugins__shipped_profiles_are_clean(self):
         for profile in sorted((SOURCE / "profiles").glob("*.yaml")):

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // tests/core/plugin/test_profile.c - what a profile may say, who wins, which rule matches.
+// Above 600 lines: one file per source file, and the profile has many promises.
 #include <unistd.h>
 
 #include "core/plugin/schema.h"
@@ -98,16 +99,81 @@ static void test_profile__seed_variables_are_honoured_or_named(void **state)
     size_t n = 0;
     setenv("MISTRALRS_PAGED_ATTN", "false", 1);
     setenv("MISTRALRS_PREFIX_CACHE_N", "0", 1);
-    setenv("MISTRALRS_ISQ", "Q4K", 1);
+    setenv("MISTRALRS_SPECULATIVE_GAMMA", "4", 1);
     assert_int_equal(profile_load(t, NULL), COLLET_OK);
     assert_string_equal(first_use(t, "kvcache", &anything), "kv.contiguous");
     const char *const *notes = collet_profile_notes(t->p, &n);
     assert_int_equal(n, 1);
-    assert_string_equal(notes[0], "MISTRALRS_ISQ=Q4K is not honoured: this version has no quantization while loading");
+    assert_string_equal(notes[0],
+                        "MISTRALRS_SPECULATIVE_GAMMA=4 is not honoured: this version has no speculative decoding");
+    unsetenv("MISTRALRS_SPECULATIVE_GAMMA");
 
     setenv("COLLET_SLOTS_KVCACHE", "kv.other", 1);
     assert_int_equal(profile_load(t, NULL), COLLET_OK);
     assert_string_equal(first_use(t, "kvcache", &anything), "kv.other");
+}
+
+// ---- isq ----
+
+static void test_profile__isq_rules_are_lines_in_order_of_strength(void **state)
+{
+    profile_test *t = *state;
+    size_t n = 0;
+    profile_loads(t, "collet: 1\n"
+                     "isq:\n"
+                     "  - { layers: \"0-3, 9\", tensor: [\"*ffn*\", \"*attn*\"], use: q8_0 }\n"
+                     "  - { use: q4_k_m }\n");
+    const collet_isq_rule *lines = collet_profile_isq(t->p, &n);
+    assert_int_equal(n, 5); // two ranges by two patterns, and the last rule
+    assert_int_equal(lines[0].layer_begin, 0);
+    assert_int_equal(lines[0].layer_end, 4);
+    assert_string_equal(lines[0].tensor, "*ffn*");
+    assert_string_equal(lines[1].tensor, "*attn*");
+    assert_int_equal(lines[2].layer_begin, 9);
+    assert_int_equal(lines[2].layer_end, 10);
+    assert_string_equal(lines[3].use, "q8_0");
+    assert_non_null(strstr(lines[3].where, "p.yaml:3:5"));
+    assert_int_equal(lines[4].layer_begin, -1);
+    assert_null(lines[4].tensor);
+    assert_string_equal(lines[4].use, "q4_k_m");
+
+    setenv("COLLET_ISQ", "q6_k", 1);
+    profile_loads(t, "collet: 1\nisq: q4_k\n");
+    lines = collet_profile_isq(t->p, &n);
+    unsetenv("COLLET_ISQ");
+    assert_int_equal(n, 2);
+    assert_string_equal(lines[0].use, "q6_k");
+    assert_string_equal(lines[0].where, "COLLET_ISQ");
+    assert_string_equal(lines[1].use, "q4_k");
+}
+
+static void test_profile__isq_of_mistral_counts_where_ours_is_unset(void **state)
+{
+    profile_test *t = *state;
+    size_t n = 0;
+    setenv("MISTRALRS_ISQ", "Q4K", 1);
+    assert_int_equal(profile_load(t, NULL), COLLET_OK);
+    const collet_isq_rule *lines = collet_profile_isq(t->p, &n);
+    assert_int_equal(n, 1);
+    assert_string_equal(lines[0].use, "Q4K");
+    assert_string_equal(lines[0].where, "MISTRALRS_ISQ");
+
+    setenv("COLLET_ISQ", "q8_0", 1);
+    assert_int_equal(profile_load(t, NULL), COLLET_OK);
+    lines = collet_profile_isq(t->p, &n);
+    assert_int_equal(n, 1);
+    assert_string_equal(lines[0].use, "q8_0");
+    unsetenv("COLLET_ISQ");
+
+    static const char *const off[] = { "false", "0", "none" };
+    for (size_t i = 0; i < COLLET_COUNT(off); i++) {
+        setenv("MISTRALRS_ISQ", off[i], 1);
+        assert_int_equal(profile_load(t, NULL), COLLET_OK);
+        lines = collet_profile_isq(t->p, &n);
+        assert_int_equal(n, 1);
+        assert_string_equal(lines[0].use, "none");
+    }
+    unsetenv("MISTRALRS_ISQ");
 }
 
 // ---- text ----
@@ -148,7 +214,7 @@ static void test_profile__all_problems_come_in_one_pass(void **state)
                     "collet: 2\n"
                     "engin: { threads: 1 }\n"
                     "engine: { thread: 1, context: -3, step_tokens: lots, threads: [1] }\n"
-                    "isq: q4_k\n"
+                    "isq: [{ layer: 1, use: q4_k }, { use: [q4_k, q5_k] }, { layers: 1 }]\n"
                     "slots:\n"
                     "  matmu: any\n"
                     "  draft: { use: draft.ngram }\n"
@@ -166,7 +232,9 @@ static void test_profile__all_problems_come_in_one_pass(void **state)
                     "p.yaml:3:31: engine.context: '-3' is out of range (auto or 1..16777216, default auto)\n"
                     "p.yaml:3:48: engine.step_tokens: 'lots' is not a whole number (1..65536, default 512)\n"
                     "p.yaml:3:63: engine.threads: one value was wanted, not a list\n"
-                    "p.yaml:4:1: isq: this version has no such section yet\n"
+                    "p.yaml:4:9: a rule of isq has no key 'layer'; did you mean 'layers'?\n"
+                    "p.yaml:4:46: isq: one format, not several\n"
+                    "p.yaml:4:55: isq: this rule has no `use`\n"
                     "p.yaml:6:3: there is no key 'slots.matmu'; did you mean 'slots.matmul'?\n"
                     "p.yaml:7:3: slots.draft: this version has no such slot yet\n"
                     "p.yaml:9:9: a rule has no key 'formt'; did you mean 'format'?\n"
@@ -570,6 +638,8 @@ int main(void)
         TEST(misspelt_variables_are_refused),
         TEST(variable_names_a_profile),
         TEST(seed_variables_are_honoured_or_named),
+        TEST(isq_rules_are_lines_in_order_of_strength),
+        TEST(isq_of_mistral_counts_where_ours_is_unset),
         TEST(variables_are_expanded_without_quotes),
         TEST(missing_variables_say_why),
         TEST(all_problems_come_in_one_pass),
