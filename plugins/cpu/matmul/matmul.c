@@ -14,6 +14,7 @@
 #include "plugins/cpu/refuse.h"
 
 #define TOKEN_BLOCK_BYTES (128u << 10) // of quantized activations that one walk over the panels uses
+#define DENSE_TOKENS 192u              // the same for f32, f16, bf16: 192 KiB of a chunk of 256 columns
 #define FEW_TOKENS 4                   // up to here a step is about reading weights
 #define PIECES_PER_WORKER 4            // of the panels
 
@@ -362,7 +363,7 @@ static collet_status run(void *inst, const collet_frame *f)
               .act = f->ws };
     if (op->n_planes == 2)
         j.fine = (float *)(void *)(j.act + (uint64_t)j.n_tokens * (op->n_in / 32));
-    j.token_block = collet_cpu_matmul_token_block(op->n_in);
+    j.token_block = op->packing ? collet_cpu_matmul_token_block(op->n_in) : DENSE_TOKENS;
     if (j.n_tokens <= FEW_TOKENS) {
         // faster here than a second parallel region would be
         (j.fine ? quantize_fine : quantize)(&j, 0, op->packing ? j.n_tokens : 0);

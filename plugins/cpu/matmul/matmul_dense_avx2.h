@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// plugins/cpu/matmul/matmul_dense_avx2.h - rows of f32, f16 or bf16 times f32 activations: three rows, four tokens.
+// plugins/cpu/matmul/matmul_dense_avx2.h - rows of f32, f16 or bf16 times f32 activations.
+//
+// Few tokens: a lane is a column, rows stream by. Many tokens: a lane is a row; sixteen rows are transposed into the
+// first-level cache, where they meet six tokens at a time in twelve sums, the outer product of BLIS. Both add the same
+// products in the same order, so that a token gets the same bits in any company:
+//     y = sum over chunks of 256 columns, in order, of the tree over l = 0..7 of (sum over j of w[8 j + l] * x[8 j +
+//     l])
 #ifndef COLLET_PLUGINS_CPU_MATMUL_MATMUL_DENSE_AVX2_H
 #define COLLET_PLUGINS_CPU_MATMUL_MATMUL_DENSE_AVX2_H
 
@@ -13,12 +19,32 @@
 typedef __m256 dense_load8_fn(const uint8_t *row, uint32_t i); // elements i..i+7 as f32
 typedef float dense_load1_fn(const uint8_t *row, uint32_t i);
 
-#define DENSE_COLUMNS 512u // of four tokens and three rows: 14 KiB of a first-level cache of 32
+#define DENSE_CHUNK 256u // columns: sixteen rows of them are half of a first-level cache of 32 KiB
+#define DENSE_MANY 6u    // tokens that meet a tile at a time
+#define DENSE_FROM 32u   // tokens, from which on transposing pays
 
-// What one walk along the columns covers.
+// What one walk along a chunk covers: n_rows rows, columns [begin, end), tokens from `token` on.
 typedef struct dense_part {
-    uint32_t row, token, begin, end;
+    uint32_t row, n_rows, token, begin, end;
 } dense_part;
+
+// The last columns of a row, zeros behind them.
+DENSE_INLINE __m256 dense_rest(const uint8_t *row, uint32_t i, uint32_t end, dense_load1_fn *load1)
+{
+    float v[8] = { 0 };
+    for (uint32_t k = 0; i + k < end; k++)
+        v[k] = load1(row, i + k);
+    return _mm256_loadu_ps(v);
+}
+
+DENSE_INLINE __m256 dense_rest_x(const float *x, uint32_t n)
+{
+    float v[8] = { 0 };
+    memcpy(v, x, n * sizeof *v);
+    return _mm256_loadu_ps(v);
+}
+
+// ---- few tokens ----
 
 DENSE_INLINE float dense_sum(__m256 v)
 {
@@ -27,10 +53,9 @@ DENSE_INLINE float dense_sum(__m256 v)
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
-// Columns [begin, end) of n_rows by n: all sums in registers; eight columns are loaded n_rows + n times for
-// n_rows * n multiplications.
-DENSE_INLINE void dense_tile(__m256 (*sums)[4], const collet_cpu_matmul_args *a, const dense_part p, const int n_rows,
-                             const int n, dense_load8_fn *load8)
+// A chunk of n_rows (up to 4) by n tokens, added to sums[row][token].
+DENSE_INLINE void dense_dots(float (*sums)[4], const collet_cpu_matmul_args *a, const dense_part p, const int n_rows,
+                             const int n, dense_load8_fn *load8, dense_load1_fn *load1)
 {
     const uint8_t *w[4];
     const float *x[4];
@@ -38,11 +63,12 @@ DENSE_INLINE void dense_tile(__m256 (*sums)[4], const collet_cpu_matmul_args *a,
     for (int r = 0; r < n_rows; r++) {
         w[r] = a->w + (p.row + (uint32_t)r) * a->panel_bytes;
         for (int c = 0; c < n; c++)
-            sum[r][c] = sums[r][c];
+            sum[r][c] = _mm256_setzero_ps();
     }
     for (int c = 0; c < n; c++)
         x[c] = a->x + (p.token + (uint32_t)c) * a->x_stride;
-    for (uint32_t i = p.begin; i < p.end; i += 8) {
+    uint32_t i = p.begin;
+    for (; i + 8 <= p.end; i += 8) {
         __m256 v[4];
         for (int r = 0; r < n_rows; r++)
             v[r] = load8(w[r], i);
@@ -52,44 +78,174 @@ DENSE_INLINE void dense_tile(__m256 (*sums)[4], const collet_cpu_matmul_args *a,
                 sum[r][c] = _mm256_fmadd_ps(v[r], u, sum[r][c]);
         }
     }
+    for (int r = 0; r < n_rows && i < p.end; r++)
+        for (int c = 0; c < n; c++)
+            sum[r][c] =
+                _mm256_fmadd_ps(dense_rest(w[r], i, p.end, load1), dense_rest_x(x[c] + i, p.end - i), sum[r][c]);
     for (int r = 0; r < n_rows; r++)
         for (int c = 0; c < n; c++)
-            sums[r][c] = sum[r][c];
+            sums[r][c] = p.begin ? sums[r][c] + dense_sum(sum[r][c]) : dense_sum(sum[r][c]);
 }
 
-// Up to eight rows by n tokens, in stretches of columns whose activations stay in the first-level cache. Three rows by
-// four tokens need all sixteen registers; fewer tokens leave room for four rows.
+// Up to eight rows by n tokens. Three rows by three or four tokens need all sixteen registers; fewer leave room for
+// four.
 DENSE_INLINE void dense_panel(const collet_cpu_matmul_args *a, uint32_t row, uint32_t n_rows, uint32_t token,
                               const int n, dense_load8_fn *load8, dense_load1_fn *load1)
 {
-    const uint32_t whole = a->n_in / 8 * 8;
-    __m256 sums[R8_ROWS][4];
-    for (uint32_t r = 0; r < n_rows; r++)
-        for (int c = 0; c < n; c++)
-            sums[r][c] = _mm256_setzero_ps();
-    for (uint32_t begin = 0; begin < whole; begin += DENSE_COLUMNS) {
-        const uint32_t end = whole - begin < DENSE_COLUMNS ? whole : begin + DENSE_COLUMNS;
+    float sums[R8_ROWS][4];
+    for (uint32_t begin = 0; begin < a->n_in; begin += DENSE_CHUNK) {
+        const uint32_t end = a->n_in - begin < DENSE_CHUNK ? a->n_in : begin + DENSE_CHUNK;
         for (uint32_t r = 0, k; r < n_rows; r += k) {
             const dense_part p = { .row = row + r, .token = token, .begin = begin, .end = end };
             k = n_rows - r < 3 ? n_rows - r : n == 4 || n_rows - r == 3 ? 3 : 4;
             if (k == 4)
-                dense_tile(sums + r, a, p, 4, n, load8);
+                dense_dots(sums + r, a, p, 4, n, load8, load1);
             else if (k == 3)
-                dense_tile(sums + r, a, p, 3, n, load8);
+                dense_dots(sums + r, a, p, 3, n, load8, load1);
             else if (k == 2)
-                dense_tile(sums + r, a, p, 2, n, load8);
+                dense_dots(sums + r, a, p, 2, n, load8, load1);
             else
-                dense_tile(sums + r, a, p, 1, n, load8);
+                dense_dots(sums + r, a, p, 1, n, load8, load1);
         }
     }
     for (uint32_t r = 0; r < n_rows; r++)
+        for (int c = 0; c < n; c++)
+            a->y[(token + (uint32_t)c) * a->y_stride + row + r] = sums[r][c];
+}
+
+// ---- many tokens ----
+
+// Columns 8 j + l of up to sixteen rows, as w[l][j][row]; rows that do not exist are zero.
+typedef struct dense_tile {
+    _Alignas(32) float w[8][DENSE_CHUNK / 8][16];
+} dense_tile;
+
+DENSE_INLINE void dense_transpose(__m256 v[8])
+{
+    __m256 t[8], u[8];
+    for (int i = 0; i < 4; i++) {
+        t[2 * i] = _mm256_unpacklo_ps(v[2 * i], v[2 * i + 1]);
+        t[2 * i + 1] = _mm256_unpackhi_ps(v[2 * i], v[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 2; k++) {
+            u[4 * i + 2 * k] = _mm256_shuffle_ps(t[4 * i + k], t[4 * i + k + 2], 0x44);
+            u[4 * i + 2 * k + 1] = _mm256_shuffle_ps(t[4 * i + k], t[4 * i + k + 2], 0xee);
+        }
+    for (int i = 0; i < 4; i++) {
+        v[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
+        v[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
+    }
+}
+
+DENSE_INLINE void dense_fill(dense_tile *tile, const collet_cpu_matmul_args *a, const dense_part p,
+                             dense_load8_fn *load8, dense_load1_fn *load1)
+{
+    for (uint32_t h = 0; h < p.n_rows; h += 8)
+        for (uint32_t i = p.begin, j = 0; i < p.end; i += 8, j++) {
+            __m256 v[8];
+            for (uint32_t r = 0; r < 8; r++) {
+                const uint8_t *w = a->w + (uint64_t)(p.row + h + r) * a->panel_bytes;
+                if (h + r >= p.n_rows)
+                    v[r] = _mm256_setzero_ps();
+                else
+                    v[r] = i + 8 <= p.end ? load8(w, i) : dense_rest(w, i, p.end, load1);
+            }
+            dense_transpose(v);
+            for (uint32_t l = 0; l < 8; l++)
+                _mm256_store_ps(tile->w[l][j] + h, v[l]);
+        }
+}
+
+// Vectors of eight rows (n_vectors of them) by n tokens; adds a chunk to y.
+DENSE_INLINE void dense_outer(const dense_tile *tile, const collet_cpu_matmul_args *a, const dense_part p,
+                              const int n_vectors, const int n)
+{
+    const float *x[DENSE_MANY];
+    __m256 lane[8][2][DENSE_MANY];
+    for (int c = 0; c < n; c++)
+        x[c] = a->x + (p.token + (uint32_t)c) * a->x_stride + p.begin;
+    for (uint32_t l = 0; l < 8; l++) {
+        __m256 sum[2][DENSE_MANY];
+        for (int v = 0; v < n_vectors; v++)
+            for (int c = 0; c < n; c++)
+                sum[v][c] = _mm256_setzero_ps();
+#pragma GCC unroll 4
+        for (uint32_t i = l, j = 0; i < p.end - p.begin; i += 8, j++) {
+            __m256 w[2];
+            for (int v = 0; v < n_vectors; v++)
+                w[v] = _mm256_load_ps(tile->w[l][j] + 8 * v);
+            for (int c = 0; c < n; c++) {
+                const __m256 u = _mm256_broadcast_ss(x[c] + i);
+                for (int v = 0; v < n_vectors; v++)
+                    sum[v][c] = _mm256_fmadd_ps(w[v], u, sum[v][c]);
+            }
+        }
+        for (int v = 0; v < n_vectors; v++)
+            for (int c = 0; c < n; c++)
+                lane[l][v][c] = sum[v][c];
+    }
+    for (int v = 0; v < n_vectors; v++)
         for (int c = 0; c < n; c++) {
-            const uint8_t *w = a->w + (row + r) * a->panel_bytes;
-            const float *x = a->x + (token + (uint32_t)c) * a->x_stride;
-            float total = dense_sum(sums[r][c]);
-            for (uint32_t i = whole; i < a->n_in; i++)
-                total += load1(w, i) * x[i];
-            a->y[(token + (uint32_t)c) * a->y_stride + row + r] = total;
+            __m256 s[4];
+            for (int i = 0; i < 4; i++)
+                s[i] = _mm256_add_ps(lane[i][v][c], lane[i + 4][v][c]);
+            s[0] = _mm256_add_ps(_mm256_add_ps(s[0], s[2]), _mm256_add_ps(s[1], s[3]));
+            float *y = a->y + (p.token + (uint32_t)c) * a->y_stride + p.row + 8 * v;
+            float all[8];
+            if (p.n_rows >= 8 * (uint32_t)v + 8) {
+                _mm256_storeu_ps(y, p.begin ? _mm256_add_ps(_mm256_loadu_ps(y), s[0]) : s[0]);
+                continue;
+            }
+            _mm256_storeu_ps(all, s[0]);
+            for (uint32_t r = 0; 8 * (uint32_t)v + r < p.n_rows; r++)
+                y[r] = p.begin ? y[r] + all[r] : all[r];
+        }
+}
+
+DENSE_INLINE void dense_tokens(const dense_tile *tile, const collet_cpu_matmul_args *a, const dense_part p,
+                               const int n_vectors, const uint32_t n)
+{
+    switch (n) {
+    case 6:
+        dense_outer(tile, a, p, n_vectors, 6);
+        break;
+    case 5:
+        dense_outer(tile, a, p, n_vectors, 5);
+        break;
+    case 4:
+        dense_outer(tile, a, p, n_vectors, 4);
+        break;
+    case 3:
+        dense_outer(tile, a, p, n_vectors, 3);
+        break;
+    case 2:
+        dense_outer(tile, a, p, n_vectors, 2);
+        break;
+    default:
+        dense_outer(tile, a, p, n_vectors, 1);
+    }
+}
+
+// The chunk is the outer loop: its activations stay in the second-level cache while all rows pass by.
+DENSE_INLINE void dense_product(const collet_cpu_matmul_args *a, uint32_t row_begin, uint32_t row_end,
+                                uint32_t token_begin, uint32_t token_end, dense_load8_fn *load8, dense_load1_fn *load1)
+{
+    dense_tile tile;
+    for (uint32_t begin = 0; begin < a->n_in; begin += DENSE_CHUNK)
+        for (uint32_t row = row_begin; row < row_end; row += 16) {
+            dense_part p = { .row = row,
+                             .n_rows = row_end - row < 16 ? row_end - row : 16,
+                             .begin = begin,
+                             .end = a->n_in - begin < DENSE_CHUNK ? a->n_in : begin + DENSE_CHUNK };
+            dense_fill(&tile, a, p, load8, load1);
+            for (p.token = token_begin; p.token < token_end; p.token += DENSE_MANY) {
+                const uint32_t left = token_end - p.token, n = left < DENSE_MANY ? left : DENSE_MANY;
+                if (p.n_rows > 8)
+                    dense_tokens(&tile, a, p, 2, n);
+                else
+                    dense_tokens(&tile, a, p, 1, n);
+            }
         }
 }
 
@@ -97,14 +253,21 @@ DENSE_INLINE void dense_panel(const collet_cpu_matmul_args *a, uint32_t row, uin
 DENSE_INLINE void dense_run(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
                             uint32_t token_begin, uint32_t token_end, dense_load8_fn *load8, dense_load1_fn *load1)
 {
+    if (token_end - token_begin >= DENSE_FROM) {
+        const uint32_t row_end = panel_end * R8_ROWS < a->n_out ? panel_end * R8_ROWS : a->n_out;
+        dense_product(a, panel_begin * R8_ROWS, row_end, token_begin, token_end, load8, load1);
+        return;
+    }
     for (uint32_t panel = panel_begin; panel < panel_end; panel++) {
         const uint32_t row = panel * R8_ROWS, n_rows = a->n_out - row < R8_ROWS ? a->n_out - row : R8_ROWS;
         uint32_t token = token_begin;
         for (; token + 4 <= token_end; token += 4)
             dense_panel(a, row, n_rows, token, 4, load8, load1);
-        for (; token + 2 <= token_end; token += 2)
+        if (token_end - token == 3)
+            dense_panel(a, row, n_rows, token, 3, load8, load1);
+        else if (token_end - token == 2)
             dense_panel(a, row, n_rows, token, 2, load8, load1);
-        if (token < token_end)
+        else if (token_end - token == 1)
             dense_panel(a, row, n_rows, token, 1, load8, load1);
     }
 }
