@@ -77,7 +77,10 @@ static inline __attribute__((always_inline)) affine_sums affine_sum(const affine
 {
     affine_sums s = { lanes_set(0.0f), lanes_set(0.0f), lanes_set(0.0f) };
     for (uint32_t e = 0; e < f->n; e++) {
-        lanes l = affine_code(g->x[e] * inv + offset, f->code_max), wl = weighted ? g->w[e] * l : l;
+        const lanes l = affine_code(g->x[e] * inv + offset, f->code_max);
+        lanes wl = l;
+        if (weighted)
+            wl *= g->w[e];
         s.l += wl;
         s.ll += wl * l;
         s.xl += wl * g->x[e];

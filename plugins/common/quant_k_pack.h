@@ -75,4 +75,38 @@ static inline void collet_q5_k_pack(void *block, const uint8_t *codes, const uin
     }
 }
 
+// Codes 0..7, which stand for -4..3; scales -32..31.
+static inline void collet_q3_k_pack(void *block, const uint8_t *codes, const int8_t *scales, uint16_t d)
+{
+    collet_q3_k *b = block;
+    uint8_t s[16];
+    b->d = d;
+    for (uint32_t j = 0; j < 16; j++)
+        s[j] = (uint8_t)(scales[j] + 32);
+    for (uint32_t j = 0; j < 8; j++)
+        b->scales[j] = (uint8_t)((s[j] & 15) | (s[j + 8] & 15) << 4);
+    for (uint32_t j = 0; j < 4; j++)
+        b->scales[8 + j] = (uint8_t)(s[j] >> 4 | s[j + 4] >> 4 << 2 | s[j + 8] >> 4 << 4 | s[j + 12] >> 4 << 6);
+    collet_k_pack_planes(b->q, codes, 0);
+    for (uint32_t l = 0; l < 32; l++) {
+        uint32_t high = 0;
+        for (uint32_t k = 0; k < 8; k++)
+            high |= (uint32_t)(codes[32 * k + l] >> 2) << k;
+        b->high[l] = (uint8_t)high;
+    }
+}
+
+// Codes 0..63, which stand for -32..31.
+static inline void collet_q6_k_pack(void *block, const uint8_t *codes, const int8_t *scales, uint16_t d)
+{
+    collet_q6_k *b = block;
+    b->d = d;
+    for (uint32_t j = 0; j < 16; j++)
+        b->scales[j] = scales[j];
+    for (uint32_t half = 0; half < 2; half++)
+        for (uint32_t l = 0; l < 64; l++)
+            b->low[64 * half + l] = (uint8_t)((codes[128 * half + l] & 15) | (codes[128 * half + 64 + l] & 15) << 4);
+    collet_k_pack_planes(b->high, codes, 4);
+}
+
 #endif

@@ -3,6 +3,8 @@
 #include "plugins/common/f16.h"
 #include "plugins/common/blocks.h"
 #include "plugins/common/formats.h"
+#include "plugins/common/quant_k_lanes_1.h"
+#include "plugins/common/quant_k_formats.h"
 
 // Scale j, 0..63: low nibbles are in bytes 0-7, scales 8-15 in their upper halves; the upper 2 bits in bytes 8-11.
 static int32_t scale_of(const uint8_t s[12], uint32_t j)
@@ -25,4 +27,9 @@ void collet_dequantize_q3_k(const void *src, float *dst, uint64_t n)
             dst[e] = scale * (float)q;
         }
     }
+}
+
+void collet_quantize_q3_k(const float *src, void *dst, uint64_t n, const float *imatrix)
+{
+    collet_encode_q3_k(src, dst, n, imatrix);
 }

@@ -3,6 +3,8 @@
 #include "plugins/common/f16.h"
 #include "plugins/common/blocks.h"
 #include "plugins/common/formats.h"
+#include "plugins/common/quant_k_lanes_1.h"
+#include "plugins/common/quant_k_formats.h"
 
 void collet_dequantize_q6_k(const void *src, float *dst, uint64_t n)
 {
@@ -17,4 +19,9 @@ void collet_dequantize_q6_k(const void *src, float *dst, uint64_t n)
             dst[e] = scale * (float)(q - 32);
         }
     }
+}
+
+void collet_quantize_q6_k(const float *src, void *dst, uint64_t n, const float *imatrix)
+{
+    collet_encode_q6_k(src, dst, n, imatrix);
 }

@@ -160,6 +160,8 @@ static float error_max(const collet_format *f)
         { "q4_0", 1.0f / 8 + 1e-3f },
         { "q4_1", 1.0f / 15 + 2e-3f },
         { "q2_k", 2.0f / 3 + 1.0f / 8 }, // scales and minima of 4 bits
+        { "q3_k", 1.0f / 4 + 1.0f / 16 },
+        { "q6_k", 1.0f / 32 + 1.0f / 64 },
         { "q4_k", 2.0f / 15 + 1.0f / 32 },
         { "q5_k", 2.0f / 31 + 1.0f / 32 },
         { "iq4_nl", 24.0f / 127 + 1e-3f },
@@ -221,8 +223,8 @@ static void test_formats__a_nan_spoils_its_own_block_only(void **state)
 static void test_formats__importances_are_heeded(void **state)
 {
     (void)state;
-    static const char *const searched[] = { "q4_0", "q4_1", "q5_0",   "q5_1",   "q2_k",
-                                           "q4_k", "q5_k", "iq4_nl", "iq4_xs", "mxfp4" };
+    static const char *const searched[] = { "q4_0", "q4_1", "q5_0", "q5_1",   "q2_k",   "q3_k",
+                                           "q4_k", "q5_k", "q6_k", "iq4_nl", "iq4_xs", "mxfp4" };
     for (size_t i = 0; i < COLLET_COUNT(searched); i++) {
         const collet_format *f = collet_format_find(searched[i]);
         static float x[8192], imatrix[8192], back[8192];
