@@ -16,10 +16,11 @@
 
 #define PROBE_BYTES (1u << 30) // of all workers: several times any cache
 #define REPS_MAX 64
+#define BATCH_MAX 256
 
 typedef struct bench {
     collet_opened o;
-    uint32_t n_prompt, n_gen, n_reps;
+    uint32_t n_prompt, n_gen, n_batch, n_reps;
     uint32_t *prompt;
     collet_read_probe *probe;
     double prefill[REPS_MAX], decode[REPS_MAX], read[REPS_MAX]; // tokens/s, tokens/s, bytes/s
@@ -44,7 +45,7 @@ static figure figure_of(const double *values, uint32_t n)
 // Random tokens, the same every time: their values do not matter to the speed, their repetition might to a cache.
 static collet_status make_prompt(bench *b, collet_error *err)
 {
-    uint32_t n = b->n_prompt ? b->n_prompt : 1, n_vocab = collet_model_hparams(b->o.model)->n_vocab;
+    uint32_t n = (b->n_prompt ? b->n_prompt : 1) + b->n_batch, n_vocab = collet_model_hparams(b->o.model)->n_vocab;
     b->prompt = malloc(n * sizeof *b->prompt);
     if (!b->prompt)
         return collet_fail(err, COLLET_E_NOMEM, "no memory for a prompt of %u tokens", n);
@@ -55,24 +56,29 @@ static collet_status make_prompt(bench *b, collet_error *err)
     return COLLET_OK;
 }
 
-static collet_status run_request(bench *b, uint32_t n_prompt, uint32_t n_gen, collet_request_timing *timing,
-                                 collet_error *err)
+// n requests at once, the same but for their first token; the timing is that of the first of them, which is in every
+// step from the first to its last.
+static collet_status run_requests(bench *b, uint32_t n, uint32_t n_prompt, uint32_t n_gen,
+                                  collet_request_timing *timing, collet_error *err)
 {
-    const collet_request_opts opts = {
-        .prompt = b->prompt, .n_prompt = n_prompt, .max_tokens = n_gen, .sampling = COLLET_SAMPLING_GREEDY
-    };
-    collet_request *r = NULL;
-    collet_status st = collet_engine_submit(&r, b->o.engine, &opts, err);
-    if (st != COLLET_OK)
-        return st;
-    collet_interrupt_cancels(r);
+    collet_request *requests[BATCH_MAX] = { 0 };
+    collet_status st = COLLET_OK;
+    for (uint32_t i = 0; i < n && st == COLLET_OK; i++) {
+        const collet_request_opts opts = {
+            .prompt = b->prompt + i, .n_prompt = n_prompt, .max_tokens = n_gen, .sampling = COLLET_SAMPLING_GREEDY
+        };
+        st = collet_engine_submit(&requests[i], b->o.engine, &opts, err);
+    }
+    collet_interrupt_cancels(requests[0]);
     const uint32_t *tokens = NULL;
-    uint32_t n = 1;
-    while (st == COLLET_OK && n > 0)
-        st = collet_request_next(&tokens, &n, r, err);
+    uint32_t n_tokens = 1;
+    while (st == COLLET_OK && n_tokens > 0)
+        st = collet_request_next(&tokens, &n_tokens, requests[0], err);
     collet_interrupt_cancels(NULL);
-    collet_request_timing_get(r, timing);
-    collet_request_destroy(r);
+    if (st == COLLET_OK)
+        collet_request_timing_get(requests[0], timing);
+    for (uint32_t i = 0; i < n; i++)
+        collet_request_destroy(requests[i]);
     return st;
 }
 
@@ -85,13 +91,13 @@ static collet_status run_once(bench *b, uint32_t rep, collet_error *err)
         b->peaks[p][rep] = collet_peak_run(pool, p, collet_runtime_isa(b->o.runtime)->mask);
     collet_status st = COLLET_OK;
     if (b->n_prompt) {
-        st = run_request(b, b->n_prompt, 1, &t, err);
+        st = run_requests(b, 1, b->n_prompt, 1, &t, err);
         double prefill_s = t.prefill_s + t.decode_s; // the step that read the prompt's last token is either
         b->prefill[rep] = st == COLLET_OK ? (double)b->n_prompt / prefill_s : 0.0;
     }
     if (st == COLLET_OK && b->n_gen) {
-        st = run_request(b, 1, b->n_gen, &t, err);
-        b->decode[rep] = st == COLLET_OK ? (double)t.decode_tokens / t.decode_s : 0.0;
+        st = run_requests(b, b->n_batch, 1, b->n_gen, &t, err);
+        b->decode[rep] = st == COLLET_OK ? b->n_batch * (double)t.decode_tokens / t.decode_s : 0.0;
     }
     return st;
 }
@@ -120,11 +126,10 @@ static int print_json(const bench *b, figure prefill, figure decode, figure read
                                       prefill.median, "min", prefill.min, "max", prefill.max));
     if (b->n_gen)
         json_object_set_new(object, "decode",
-                            json_pack("{s:i, s:f, s:f, s:f, s:I, s:f, s:f}", "tokens", (int)b->n_gen, "tokens_per_s",
-                                      decode.median, "min", decode.min, "max", decode.max, "bytes_per_token",
-                                      (json_int_t)collet_plan_decode_bytes(plan), "bytes_per_s",
-                                      decode.median * (double)collet_plan_decode_bytes(plan), "fraction_of_read",
-                                      fraction));
+                            json_pack("{s:i, s:i, s:f, s:f, s:f, s:I, s:f, s:f}", "tokens", (int)b->n_gen, "batch",
+                                      (int)b->n_batch, "tokens_per_s", decode.median, "min", decode.min, "max",
+                                      decode.max, "bytes_per_step", (json_int_t)collet_plan_decode_bytes(plan),
+                                      "bytes_per_s", fraction * read.median, "fraction_of_read", fraction));
     json_object_set_new(object, "read",
                         json_pack("{s:f, s:f, s:f}", "bytes_per_s", read.median, "min", read.min, "max", read.max));
     if (b->ops) {
@@ -144,7 +149,7 @@ static int print_result(const collet_args *args, const bench *b)
     figure prefill = figure_of(b->prefill, b->n_reps), decode = figure_of(b->decode, b->n_reps);
     figure read = figure_of(b->read, b->n_reps);
     double decode_bytes = (double)collet_plan_decode_bytes(collet_engine_plan(b->o.engine));
-    double fraction = decode.median * decode_bytes / read.median;
+    double fraction = decode.median / b->n_batch * decode_bytes / read.median;
     if (collet_args_bool(args, "json"))
         return print_json(b, prefill, decode, read, fraction);
     printf("%s, %u threads, median of %u [min..max]\n", collet_model_path(b->o.model),
@@ -153,7 +158,7 @@ static int print_result(const collet_args *args, const bench *b)
         printf("prefill %5u  %9.1f tokens/s  [%.1f..%.1f]\n", b->n_prompt, prefill.median, prefill.min, prefill.max);
     if (b->n_gen)
         printf("decode  %5u  %9.1f tokens/s  [%.1f..%.1f]  %.1f GB/s of weights, %.2f of read bandwidth\n", b->n_gen,
-               decode.median, decode.min, decode.max, 1e-9 * decode.median * decode_bytes, fraction);
+               decode.median, decode.min, decode.max, 1e-9 * fraction * read.median, fraction);
     printf("read           %9.1f GB/s      [%.1f..%.1f]\n", 1e-9 * read.median, 1e-9 * read.min, 1e-9 * read.max);
     if (b->ops) {
         const collet_bench_ceilings ceilings = ceilings_of(b);
@@ -167,6 +172,7 @@ static int run_opened(const collet_args *args, bench *b)
     collet_error err = COLLET_ERROR_INIT;
     b->n_prompt = (uint32_t)collet_args_int(args, "prompt");
     b->n_gen = (uint32_t)collet_args_int(args, "gen");
+    b->n_batch = (uint32_t)collet_args_int(args, "batch");
     b->n_reps = (uint32_t)collet_args_int(args, "repetitions");
     b->ops = collet_args_bool(args, "ops");
     collet_status st = make_prompt(b, &err);
@@ -187,7 +193,8 @@ static int run_opened(const collet_args *args, bench *b)
 static int run(const collet_args *args)
 {
     bench b = { 0 };
-    int exit_code = collet_open(&b.o, args, COLLET_OPEN_MODEL | COLLET_OPEN_ENGINE | COLLET_OPEN_ONE_REQUEST);
+    int exit_code = collet_open(
+        &b.o, args, COLLET_OPEN_MODEL | COLLET_OPEN_ENGINE | COLLET_OPEN_REQUESTS(collet_args_int(args, "batch")));
     if (exit_code != COLLET_EXIT_OK)
         return exit_code;
     exit_code = run_opened(args, &b);
@@ -212,6 +219,13 @@ static const collet_flag flags[] = {
       .min = 0,
       .max = 1 << 20,
       .help = "tokens to generate; 0: do not measure decode" },
+    { .name = "batch",
+      .type = COLLET_OPT_INT,
+      .metavar = "N",
+      .dflt = "1",
+      .min = 1,
+      .max = BATCH_MAX,
+      .help = "sequences that decode side by side; tokens/s are of all of them" },
     { .name = "repetitions",
       .short_name = 'r',
       .type = COLLET_OPT_INT,

@@ -268,7 +268,7 @@ static int run(const collet_args *args)
     if (collet_args_given(args, "top-logits") && !collet_args_bool(args, "json"))
         return collet_cli_error(COLLET_EXIT_USAGE, "--top-logits needs --json");
     int exit_code = collet_open(
-        &a.o, args, COLLET_OPEN_MODEL | COLLET_OPEN_TOKENIZER | COLLET_OPEN_ENGINE | COLLET_OPEN_ONE_REQUEST);
+        &a.o, args, COLLET_OPEN_MODEL | COLLET_OPEN_TOKENIZER | COLLET_OPEN_ENGINE | COLLET_OPEN_REQUESTS(1));
     if (exit_code != COLLET_EXIT_OK)
         return exit_code;
     exit_code = run_opened(&a);

@@ -77,7 +77,7 @@ static int run(const collet_args *args)
         return collet_cli_error(COLLET_EXIT_USAGE, "logits needs --ids 1,2,3 and -o FILE");
     if (collet_args_ids(&ids, &n_ids, list, &err) != COLLET_OK)
         return collet_cli_fail(&err, COLLET_EXIT_USAGE);
-    int exit_code = collet_open(&o, args, COLLET_OPEN_MODEL | COLLET_OPEN_ENGINE | COLLET_OPEN_ONE_REQUEST);
+    int exit_code = collet_open(&o, args, COLLET_OPEN_MODEL | COLLET_OPEN_ENGINE | COLLET_OPEN_REQUESTS(1));
     if (exit_code == COLLET_EXIT_OK) {
         exit_code = write_logits(o.engine, ids, n_ids, path);
         collet_close(&o);

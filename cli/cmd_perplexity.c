@@ -114,7 +114,7 @@ static int run(const collet_args *args)
     if (collet_file_read(&text, &n, path, TEXT_BYTES_MAX, &err) != COLLET_OK)
         return collet_cli_fail(&err, COLLET_EXIT_FAILED);
     int exit_code =
-        collet_open(&o, args, COLLET_OPEN_MODEL | COLLET_OPEN_TOKENIZER | COLLET_OPEN_ENGINE | COLLET_OPEN_ONE_REQUEST);
+        collet_open(&o, args, COLLET_OPEN_MODEL | COLLET_OPEN_TOKENIZER | COLLET_OPEN_ENGINE | COLLET_OPEN_REQUESTS(1));
     if (exit_code == COLLET_EXIT_OK) {
         if (collet_tokenizer_encode(&ids, &n_ids, o.tokenizer, text, n, COLLET_ENCODE_ADD_SPECIAL, &err) == COLLET_OK)
             exit_code = run_chunks(args, &o, ids, n_ids);

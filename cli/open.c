@@ -6,8 +6,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "core/engine/vocab_gguf.h"
 #include "core/base/clock.h"
+#include "core/engine/vocab_gguf.h"
 
 static collet_request *_Atomic interrupted_request; // what SIGINT cancels: a handler has no other way to know
 
@@ -31,8 +31,8 @@ void collet_open_engine_opts(const collet_opened *o, uint32_t what, collet_engin
     *opts = (collet_engine_opts){ .context = (uint32_t)collet_profile_int(p, "engine.context"),
                                   .max_requests = (uint32_t)collet_profile_int(p, "engine.max_requests"),
                                   .step_tokens = (uint32_t)collet_profile_int(p, "engine.step_tokens") };
-    if (what & COLLET_OPEN_ONE_REQUEST)
-        opts->max_requests = 1;
+    if (what >> 8)
+        opts->max_requests = what >> 8;
 }
 
 // A model's own fault is the model's exit code, whatever status it came with; memory and the user's are theirs.

@@ -20,9 +20,9 @@ enum {
     COLLET_OPEN_RUNTIME = 0,
     COLLET_OPEN_MODEL = 1, // -m
     COLLET_OPEN_TOKENIZER = 2,
-    COLLET_OPEN_ENGINE = 4,
-    COLLET_OPEN_ONE_REQUEST = 8 // an engine for one request at a time: a cache of one sequence is enough
+    COLLET_OPEN_ENGINE = 4
 };
+#define COLLET_OPEN_REQUESTS(n) ((uint32_t)(n) << 8) // an engine for n requests at a time, whatever the profile says
 
 // Opens what is asked for, in that order. What is wrong has been printed when it returns other than COLLET_EXIT_OK;
 // everything is then closed.
