@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/base/pool.c - one region at a time; workers wait on a generation number.
+// core/base/pool.c - one region at a time; a worker that comes late finds its tasks done by the others.
 //
-// A region costs two cache-line handovers: the caller publishes the task and bumps `generation`, each worker does its
-// run and bumps `n_done`. Idle workers spin for spin_us, then sleep on a futex-backed condition; the caller takes the
-// lock only when somebody sleeps. On a machine with foreign load spinning turns into yielding after the first half, so
-// that a worker which lost its CPU is not waited for by a thread that keeps it from running.
+// `gate` is all that a region costs: the caller opens it, each worker that sees it open goes in and comes out again, and
+// the caller, once no task is left, closes it and waits for those inside. A worker that lost its CPU before it went in
+// is not waited for: whoever runs out of tasks takes over the last ones of another share. So on a machine with foreign
+// load a region lasts as long as the longest task that was begun, not as long as the operating system likes.
+// Idle workers spin for spin_us, yielding in its second half, then sleep on a condition; the lock is taken only when
+// somebody sleeps. A caller that waits too long for a worker inside sleeps as well: that frees a CPU for it.
 #include "core/base/pool.h"
 
 #include <pthread.h>
@@ -20,11 +22,19 @@
 #define SPIN_US_DEFAULT 50
 #define CACHE_LINE 64
 
+#define OPEN ((uint64_t)1 << 31)       // of the gate: workers may go in; below are the bits that count those inside
+#define GENERATION ((uint64_t)1 << 32) // of the gate: counts regions, so that nobody goes into one twice
+#define N_INSIDE(gate) ((uint32_t)(gate) & 0x7fffffffu)
+
 typedef struct collet_pool_region {
     void (*fn)(void *ctx, uint32_t task, uint32_t worker);
     void *ctx;
-    uint32_t n_tasks;
 } collet_pool_region;
+
+// Tasks [low half, high half) of `range` are not begun; their worker takes the first, others the last.
+typedef struct collet_pool_share {
+    _Alignas(CACHE_LINE) _Atomic uint64_t range;
+} collet_pool_share;
 
 typedef struct collet_pool_thread {
     pthread_t thread;
@@ -34,16 +44,20 @@ typedef struct collet_pool_thread {
 } collet_pool_thread;
 
 struct collet_pool {
-    _Alignas(CACHE_LINE) _Atomic uint32_t generation; // changes when a region starts, and once at the end
-    _Alignas(CACHE_LINE) _Atomic uint32_t n_done;     // workers that finished the current region
-    _Alignas(CACHE_LINE) _Atomic uint32_t n_asleep;
+    _Alignas(CACHE_LINE) _Atomic uint64_t gate;
+    _Alignas(CACHE_LINE) _Atomic uint32_t n_asleep; // workers
+    atomic_bool caller_asleep;
     _Alignas(CACHE_LINE) collet_pool_region region;
     uint32_t n_workers, spin_us;
     atomic_bool stop;
+    atomic_bool timed;
+    collet_pool_stats stats;
+    _Atomic uint64_t n_moved;
     pthread_mutex_t callers; // one region at a time
     pthread_mutex_t sleep_lock;
-    pthread_cond_t wake;
+    pthread_cond_t wake, all_out;
     collet_pool_thread *threads; // n_workers - 1
+    collet_pool_share *shares;   // n_workers
 };
 
 // The pool whose task this thread is running, and as which worker: nested calls run inline.
@@ -66,34 +80,64 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-// Contiguous runs: worker w does tasks [n w / W, n (w+1) / W).
-static void run_share(collet_pool *pool, uint32_t worker)
+// One task of a share, its first or its last; false when none is left.
+static bool take(collet_pool_share *share, bool last, uint32_t *task)
+{
+    uint64_t range = atomic_load_explicit(&share->range, memory_order_relaxed);
+    for (;;) {
+        const uint32_t begin = (uint32_t)range, end = (uint32_t)(range >> 32);
+        if (begin >= end)
+            return false;
+        const uint64_t rest = last ? (uint64_t)(end - 1) << 32 | begin : (uint64_t)end << 32 | (begin + 1);
+        *task = last ? end - 1 : begin;
+        if (atomic_compare_exchange_weak_explicit(&share->range, &range, rest, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    }
+}
+
+// The worker's own share in order, then what others have not begun.
+static void run_tasks(collet_pool *pool, uint32_t worker)
 {
     const collet_pool_region *r = &pool->region;
-    uint64_t n = r->n_tasks, w = pool->n_workers;
-    uint32_t begin = (uint32_t)(n * worker / w), end = (uint32_t)(n * (worker + 1) / w);
     const collet_pool *outer = running_pool;
-    uint32_t outer_worker = running_worker;
+    uint32_t outer_worker = running_worker, task, n_moved = 0;
     running_pool = pool;
     running_worker = worker;
-    for (uint32_t task = begin; task < end; task++)
+    while (take(&pool->shares[worker], false, &task))
         r->fn(r->ctx, task, worker);
+    for (uint32_t i = 1; i < pool->n_workers; i++)
+        for (uint32_t victim = (worker + i) % pool->n_workers; take(&pool->shares[victim], true, &task); n_moved++)
+            r->fn(r->ctx, task, worker);
+    if (n_moved > 0)
+        atomic_fetch_add_explicit(&pool->n_moved, n_moved, memory_order_relaxed);
     running_pool = outer;
     running_worker = outer_worker;
 }
 
-// Waits until *counter differs from `seen` (wanted == NULL) or equals *wanted; spins, then yields. False after spin_us.
-static bool spin_while_equal(_Atomic uint32_t *counter, uint32_t seen, uint32_t spin_us)
+static bool next_region(uint64_t gate, uint32_t seen)
+{
+    return (uint32_t)(gate >> 32) != seen;
+}
+
+static bool all_out(uint64_t gate, uint32_t unused)
+{
+    (void)unused;
+    return N_INSIDE(gate) == 0;
+}
+
+// Waits until the gate is as wanted; spins, then yields. False after spin_us.
+static bool spin_until(collet_pool *pool, bool (*wanted)(uint64_t gate, uint32_t seen), uint32_t seen)
 {
     for (uint32_t i = 0; i < 64; i++) {
-        if (atomic_load_explicit(counter, memory_order_acquire) != seen)
+        if (wanted(atomic_load_explicit(&pool->gate, memory_order_acquire), seen))
             return true;
         relax();
     }
-    uint64_t start = now_ns(), half = (uint64_t)spin_us * 500u;
+    uint64_t start = now_ns(), half = (uint64_t)pool->spin_us * 500u;
     for (;;) {
         for (uint32_t i = 0; i < 32; i++) {
-            if (atomic_load_explicit(counter, memory_order_acquire) != seen)
+            if (wanted(atomic_load_explicit(&pool->gate, memory_order_acquire), seen))
                 return true;
             relax();
         }
@@ -105,23 +149,43 @@ static bool spin_while_equal(_Atomic uint32_t *counter, uint32_t seen, uint32_t 
     }
 }
 
-static void sleep_while_equal(collet_pool *pool, uint32_t seen)
+static void sleep_until_next(collet_pool *pool, uint32_t seen)
 {
     pthread_mutex_lock(&pool->sleep_lock);
     atomic_fetch_add(&pool->n_asleep, 1);
-    while (atomic_load(&pool->generation) == seen)
+    while (!next_region(atomic_load(&pool->gate), seen))
         pthread_cond_wait(&pool->wake, &pool->sleep_lock);
     atomic_fetch_sub(&pool->n_asleep, 1);
     pthread_mutex_unlock(&pool->sleep_lock);
 }
 
-static void publish(collet_pool *pool)
+static void sleep_until_all_out(collet_pool *pool)
+{
+    pthread_mutex_lock(&pool->sleep_lock);
+    atomic_store(&pool->caller_asleep, true);
+    while (!all_out(atomic_load(&pool->gate), 0))
+        pthread_cond_wait(&pool->all_out, &pool->sleep_lock);
+    atomic_store(&pool->caller_asleep, false);
+    pthread_mutex_unlock(&pool->sleep_lock);
+}
+
+static void open_gate(collet_pool *pool)
 {
     // Sequentially consistent against n_asleep: either the sleeper sees the new generation or we see the sleeper.
-    atomic_fetch_add(&pool->generation, 1);
+    atomic_fetch_add(&pool->gate, GENERATION + OPEN);
     if (atomic_load(&pool->n_asleep) > 0) {
         pthread_mutex_lock(&pool->sleep_lock);
         pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->sleep_lock);
+    }
+}
+
+// Out of the gate; the last one wakes the caller, by the same reasoning as in open_gate().
+static void go_out(collet_pool *pool)
+{
+    if (N_INSIDE(atomic_fetch_sub(&pool->gate, 1)) == 1 && atomic_load(&pool->caller_asleep)) {
+        pthread_mutex_lock(&pool->sleep_lock);
+        pthread_cond_signal(&pool->all_out);
         pthread_mutex_unlock(&pool->sleep_lock);
     }
 }
@@ -132,13 +196,15 @@ static void *worker_main(void *arg)
     collet_pool *pool = self->pool;
     uint32_t seen = 0;
     for (;;) {
-        if (!spin_while_equal(&pool->generation, seen, pool->spin_us))
-            sleep_while_equal(pool, seen);
-        seen = atomic_load_explicit(&pool->generation, memory_order_acquire);
+        if (!spin_until(pool, next_region, seen))
+            sleep_until_next(pool, seen);
         if (atomic_load(&pool->stop))
             return NULL;
-        run_share(pool, self->worker);
-        atomic_fetch_add_explicit(&pool->n_done, 1, memory_order_release);
+        const uint64_t gate = atomic_fetch_add(&pool->gate, 1);
+        seen = (uint32_t)(gate >> 32);
+        if (gate & OPEN)
+            run_tasks(pool, self->worker);
+        go_out(pool);
     }
 }
 
@@ -193,9 +259,14 @@ collet_status collet_pool_create(collet_pool **out, const collet_pool_opts *opts
     pthread_mutex_init(&pool->callers, NULL);
     pthread_mutex_init(&pool->sleep_lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
+    pthread_cond_init(&pool->all_out, NULL);
     pool->threads = calloc(n_workers, sizeof *pool->threads);
-    collet_status status = pool->threads ? start_threads(pool, opts, err)
-                                         : collet_fail(err, COLLET_E_NOMEM, "no memory for %u threads", n_workers);
+    pool->shares = aligned_alloc(CACHE_LINE, n_workers * sizeof *pool->shares);
+    for (uint32_t i = 0; pool->shares && i < n_workers; i++)
+        atomic_init(&pool->shares[i].range, 0);
+    collet_status status = pool->threads && pool->shares
+                               ? start_threads(pool, opts, err)
+                               : collet_fail(err, COLLET_E_NOMEM, "no memory for %u threads", n_workers);
     if (status == COLLET_OK)
         *out = pool;
     else
@@ -208,12 +279,14 @@ void collet_pool_destroy(collet_pool *pool)
     if (!pool)
         return;
     atomic_store(&pool->stop, true);
-    publish(pool);
+    open_gate(pool);
     for (uint32_t i = 0; pool->threads && i + 1 < pool->n_workers; i++)
         if (pool->threads[i].started)
             pthread_join(pool->threads[i].thread, NULL);
     free(pool->threads);
+    free(pool->shares);
     pthread_cond_destroy(&pool->wake);
+    pthread_cond_destroy(&pool->all_out);
     pthread_mutex_destroy(&pool->sleep_lock);
     pthread_mutex_destroy(&pool->callers);
     free(pool);
@@ -235,18 +308,45 @@ void collet_pool_run(collet_pool *pool, uint32_t n_tasks, void (*fn)(void *ctx, 
         return;
     }
     pthread_mutex_lock(&pool->callers);
-    pool->region = (collet_pool_region){ .fn = fn, .ctx = ctx, .n_tasks = n_tasks };
-    uint32_t n_others = pool->n_workers - 1;
-    if (n_others > 0) {
-        atomic_store_explicit(&pool->n_done, 0, memory_order_relaxed);
-        publish(pool);
+    const bool timed = atomic_load_explicit(&pool->timed, memory_order_relaxed);
+    const uint64_t begin = timed ? now_ns() : 0;
+    pool->region = (collet_pool_region){ .fn = fn, .ctx = ctx };
+    const uint64_t n = n_tasks, w = pool->n_workers;
+    for (uint64_t i = 0; i < w; i++)
+        atomic_store_explicit(&pool->shares[i].range, n * (i + 1) / w << 32 | n * i / w, memory_order_relaxed);
+    if (w > 1)
+        open_gate(pool);
+    run_tasks(pool, 0);
+    const uint64_t done = timed ? now_ns() : 0;
+    if (w > 1) {
+        atomic_fetch_sub(&pool->gate, OPEN);
+        if (!spin_until(pool, all_out, 0))
+            sleep_until_all_out(pool);
     }
-    run_share(pool, 0);
-    for (;;) {
-        uint32_t done = atomic_load_explicit(&pool->n_done, memory_order_acquire);
-        if (done == n_others)
-            break;
-        spin_while_equal(&pool->n_done, done, pool->spin_us);
+    if (timed) {
+        pool->stats.n_regions++;
+        pool->stats.region_s += 1e-9 * (double)(now_ns() - begin);
+        pool->stats.wait_s += 1e-9 * (double)(now_ns() - done);
     }
     pthread_mutex_unlock(&pool->callers);
+}
+
+void collet_pool_time(collet_pool *pool, bool on)
+{
+    pthread_mutex_lock(&pool->callers);
+    if (on) {
+        pool->stats = (collet_pool_stats){ 0 };
+        atomic_store(&pool->n_moved, 0);
+    }
+    atomic_store(&pool->timed, on);
+    pthread_mutex_unlock(&pool->callers);
+}
+
+collet_pool_stats collet_pool_stats_of(collet_pool *pool)
+{
+    pthread_mutex_lock(&pool->callers);
+    collet_pool_stats stats = pool->stats;
+    stats.n_moved = atomic_load(&pool->n_moved);
+    pthread_mutex_unlock(&pool->callers);
+    return stats;
 }

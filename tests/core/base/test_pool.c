@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tests/core/base/test_pool.c - every task once, on the right worker, nested calls inline, whatever the sizes.
+// tests/core/base/test_pool.c - every task once, nobody held up by another, nested calls inline, whatever the sizes.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -52,18 +53,51 @@ static void test_pool__runs_every_task_once(void **state)
     }
 }
 
+// Nobody is done before everybody has begun, so nobody takes over what is another's.
+static void meet(void *ctx, uint32_t task, uint32_t worker)
+{
+    job *j = ctx;
+    count(ctx, task, worker);
+    atomic_fetch_add(&j->nested, 1);
+    while (atomic_load(&j->nested) < collet_pool_workers(j->pool))
+        sched_yield();
+}
+
 static void test_pool__deals_contiguous_runs(void **state)
 {
     (void)state;
-    collet_pool *pool = make_pool(3);
-    job j = { 0 };
-    collet_pool_run(pool, 3, count, &j);
+    job j = { .pool = make_pool(3) };
+    collet_pool_run(j.pool, 3, meet, &j);
     for (uint32_t i = 0; i < 3; i++)
         assert_int_equal(j.worker_of[i], i);
-    collet_pool_run(pool, 100, count, &j);
-    for (uint32_t i = 1; i < 100; i++)
-        assert_true(j.worker_of[i] >= j.worker_of[i - 1]);
-    collet_pool_destroy(pool);
+    collet_pool_destroy(j.pool);
+}
+
+// Task 0 ends after all others have: they are done by the second worker, the first one's too.
+static void wait_for_others(void *ctx, uint32_t task, uint32_t worker)
+{
+    job *j = ctx;
+    count(ctx, task, worker);
+    atomic_fetch_add(&j->nested, 1);
+    while (task == 0 && atomic_load(&j->nested) < 10)
+        sched_yield();
+}
+
+static void test_pool__tasks_of_a_worker_that_is_held_up_are_taken_over(void **state)
+{
+    (void)state;
+    job j = { .pool = make_pool(2) };
+    collet_pool_time(j.pool, true);
+    collet_pool_run(j.pool, 10, wait_for_others, &j);
+    for (uint32_t i = 0; i < 10; i++)
+        assert_int_equal(j.runs[i], 1);
+    for (uint32_t i = 1; i < 10; i++)
+        assert_int_equal(j.worker_of[i], 1);
+    const collet_pool_stats stats = collet_pool_stats_of(j.pool);
+    assert_int_equal(stats.n_regions, 1);
+    assert_true(stats.n_moved >= 4);
+    assert_true(stats.wait_s >= 0.0 && stats.region_s >= stats.wait_s);
+    collet_pool_destroy(j.pool);
 }
 
 static void count_nested(void *ctx, uint32_t task, uint32_t worker)
@@ -132,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pool__runs_every_task_once),
         cmocka_unit_test(test_pool__deals_contiguous_runs),
+        cmocka_unit_test(test_pool__tasks_of_a_worker_that_is_held_up_are_taken_over),
         cmocka_unit_test(test_pool__nested_regions_run_inline),
         cmocka_unit_test(test_pool__survives_many_regions_and_pauses),
         cmocka_unit_test(test_pool__two_callers_wait_for_each_other),
