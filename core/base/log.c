@@ -58,6 +58,6 @@ void collet_log_progress_end(const collet_log *log, const char *format, ...)
     va_end(args);
     if (is_watched(log))
         fprintf(stderr, "\r\033[Kcollet: %s\n", text);
-    else
+    else if (log && (log->write || log->level > 2))
         collet_log_line(log, 2, NULL, "%s", text);
 }

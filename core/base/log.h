@@ -17,7 +17,8 @@ void collet_log_line(const collet_log *log, int32_t level, const char *source, c
     COLLET_PRINTF(4, 5);
 
 // What is going on, for whoever watches: on a terminal one line that the next one overwrites, elsewhere nothing. `end`
-// leaves the line standing, and is an info line elsewhere. Nothing when warnings are off.  Threads: one at a time
+// leaves the line standing, and is an info line elsewhere with --verbose. Nothing when warnings are off.
+// Threads: one at a time
 void collet_log_progress(const collet_log *log, const char *format, ...) COLLET_PRINTF(2, 3);
 void collet_log_progress_end(const collet_log *log, const char *format, ...) COLLET_PRINTF(2, 3);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/model/recipe.c - recipe.inc applied to the tensors of a file. Above 600 lines for its lists of tensor names, which
-// are read beside the decisions that need them.
+// core/model/recipe.c - recipe.inc applied to the tensors of a file. It is longer than 600 lines for its lists of
+// tensor names, which are read beside the decisions that need them.
 #include "core/model/recipe.h"
 
 #include <ctype.h>

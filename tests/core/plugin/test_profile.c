@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // tests/core/plugin/test_profile.c - what a profile may say, who wins, which rule matches.
-// Above 600 lines: one file per source file, and the profile has many promises.
+// It is longer than 600 lines because one file of tests goes with the profile, which makes many promises.
 #include <unistd.h>
 
 #include "core/plugin/schema.h"
