@@ -24,17 +24,15 @@ static inline float collet_f32_from_bits(uint32_t bits)
 }
 
 // f16: | sign 1 | exponent 5, bias 15 | fraction 10 |     f32: | sign 1 | exponent 8, bias 127 | fraction 23 |
+// All cases are computed and masks choose one, so that compilers make vectors of loops over it.
 static inline float collet_f16_to_f32(uint16_t half)
 {
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t exponent = (half >> 10) & 0x1fu, fraction = half & 0x3ffu;
-    if (exponent == 0x1f) // infinity, NaN
-        return collet_f32_from_bits(sign | 0x7f800000u | fraction << 13 | (fraction ? 0x400000u : 0));
-    if (exponent == 0) { // zero, subnormal: fraction x 2^-24 is exact in f32
-        float value = (float)fraction * 0x1p-24f;
-        return collet_f32_from_bits(sign | collet_f32_bits(value));
-    }
-    return collet_f32_from_bits(sign | (exponent + 112) << 23 | fraction << 13);
+    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
+    uint32_t tiny = -(uint32_t)(magnitude < 0x400u), special = -(uint32_t)(magnitude >= 0x7c00u);
+    uint32_t quiet = -(uint32_t)(magnitude > 0x7c00u) & 0x400000u;           // a NaN's
+    uint32_t scaled = collet_f32_bits((float)(int32_t)magnitude * 0x1p-24f); // zero, subnormal: exact in f32
+    uint32_t moved = ((magnitude << 13) + (112u << 23)) | (special & 0x7f800000u) | quiet;
+    return collet_f32_from_bits(sign | (scaled & tiny) | (moved & ~tiny));
 }
 
 static inline uint16_t collet_f32_to_f16(float value)
