@@ -37,6 +37,8 @@ typedef struct subject {
     double pack_gbps;
     uint8_t *weights;
     collet_cpu_act *act;
+    uint16_t *tiles; // AMX: instead of act
+    uint8_t *scratch;
     float *x, *y;
 } subject;
 
@@ -107,6 +109,14 @@ static subject make(const collet_cpu_matmul_kernel *kernel, const options *o, ui
     s.act = allocate(n_tokens * n_blocks * sizeof *s.act);
     for (uint64_t i = 0; i < (uint64_t)n_tokens * o->n_in; i++)
         s.x[i] = (float)(i * 7919 % 2003) / 1001.0f - 1.0f;
+    if (kernel->isa == COLLET_ISA_AMX) {
+        const uint64_t row = (uint64_t)16 * o->n_in;
+        s.tiles = allocate((n_tokens + 15) / 16 * row * sizeof *s.tiles);
+        s.scratch = allocate(o->n_threads * collet_cpu_tiles_scratch_bytes(n_tokens));
+        for (uint32_t t = 0; t < n_tokens; t += 16)
+            collet_cpu_bf16_tiles_amx(s.tiles + t / 16 * row, s.x + (uint64_t)t * o->n_in, o->n_in,
+                                      n_tokens - t < 16 ? n_tokens - t : 16, o->n_in);
+    }
     for (uint32_t t = 0, n; t < n_tokens; t += n) {
         n = collet_cpu_act_together(n_tokens - t);
         for (uint32_t c = 0; c < n; c++)
@@ -115,6 +125,7 @@ static subject make(const collet_cpu_matmul_kernel *kernel, const options *o, ui
     s.args.n_in = o->n_in;
     s.args.n_out = o->n_out;
     s.args.act = s.act;
+    s.args.tiles = s.tiles;
     s.args.x = s.x;
     s.args.x_stride = o->n_in;
     s.args.y = s.y;
@@ -126,19 +137,23 @@ static void finish(subject *s)
 {
     free(s->weights);
     free(s->act);
+    free(s->tiles);
+    free(s->scratch);
     free(s->x);
     free(s->y);
 }
 
 static void run_task(void *ctx, uint32_t task, uint32_t worker)
 {
-    (void)worker;
     const subject *s = ctx;
+    collet_cpu_matmul_args args = s->args;
+    if (s->scratch)
+        args.scratch = s->scratch + worker * collet_cpu_tiles_scratch_bytes(s->n_tokens);
     const uint32_t begin = (uint32_t)((uint64_t)s->n_panels * task / s->n_tasks);
     const uint32_t end = (uint32_t)((uint64_t)s->n_panels * (task + 1) / s->n_tasks);
-    const uint32_t block = collet_cpu_matmul_token_block(s->args.n_in);
+    const uint32_t block = s->tiles ? s->n_tokens : collet_cpu_matmul_token_block(s->args.n_in);
     for (uint32_t t = 0; t < s->n_tokens; t += block)
-        s->kernel->run(&s->args, begin, end, t, t + block < s->n_tokens ? t + block : s->n_tokens);
+        s->kernel->run(&args, begin, end, t, t + block < s->n_tokens ? t + block : s->n_tokens);
 }
 
 // Seconds of one product, the best of the rounds; a round walks over all copies, or once when it has many tokens.

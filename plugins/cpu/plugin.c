@@ -5,7 +5,7 @@
 #include "plugins/cpu/ops/ops.h"
 
 static const collet_module *const modules[] = {
-    &collet_cpu_matmul_avx2, &collet_cpu_matmul_avx512, &collet_cpu_attention_flash,
+    &collet_cpu_matmul_avx2, &collet_cpu_matmul_avx512, &collet_cpu_matmul_amx, &collet_cpu_attention_flash,
     &collet_cpu_ops_avx2,    &collet_cpu_ops_avx512,
 };
 

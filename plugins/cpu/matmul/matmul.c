@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// plugins/cpu/matmul/matmul.c - cpu.matmul.avx2 and cpu.matmul.avx512: choosing, packing, quantizing, splitting work.
+// plugins/cpu/matmul/matmul.c - cpu.matmul.avx2, .avx512 and .amx: choosing, packing, quantizing, splitting work.
 //
 // Decode streams every packed byte once: workers take contiguous panels, so each reads one sequential stream. Prefill
 // cuts panels and tokens into pieces, which workers draw from a queue: a worker that loses its core for a while holds
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "plugins/common/formats.h"
+#include "plugins/cpu/matmul/matmul_tiles.h"
 #include "plugins/cpu/refuse.h"
 
 #define TOKEN_BLOCK_BYTES (128u << 10) // of quantized activations that one walk over the panels uses
@@ -54,15 +55,16 @@ uint32_t collet_cpu_matmul_token_block(uint32_t n_in)
 
 typedef struct matmul_mod {
     const collet_host *host;
-    uint32_t isa; // the level this module is of, and those below
+    uint32_t isa; // the level this module is of and those below, as far as they are offered
+    uint32_t level;
     bool offered; // by the host
     uint32_t f32, cpu, op;
 } matmul_mod;
 
 typedef struct matmul {
     const matmul_mod *mod;
-    const collet_cpu_matmul_kernel *kernel;
-    const collet_cpu_packing *packing; // NULL: canonical rows
+    const collet_cpu_matmul_kernel *kernel, *tiles; // tiles: for COLLET_CPU_TILES_FROM tokens and more; NULL: none
+    const collet_cpu_packing *packing;              // NULL: canonical rows
     uint64_t panel_bytes;
     uint32_t n_in, n_out, n_panels;
     uint32_t n_planes; // 2: an output matrix
@@ -87,7 +89,8 @@ static collet_status open_level(const collet_host *host, uint32_t level, void **
     if (!m)
         return host->fail(err, COLLET_E_NOMEM, 0, "no memory for a matmul module");
     *m = (matmul_mod){ .host = host,
-                       .isa = level | (level - 1),
+                       .isa = (level | (level - 1)) & (cpu ? cpu->isa_mask : 0),
+                       .level = level,
                        .offered = cpu && (cpu->isa_mask & level),
                        .f32 = host->intern(host->self, "f32"),
                        .cpu = host->intern(host->self, "cpu"),
@@ -110,6 +113,14 @@ static collet_status open_avx512(const collet_host *host, const collet_value *va
     (void)values;
     (void)n_values;
     return open_level(host, COLLET_ISA_AVX512, mod, err);
+}
+
+static collet_status open_amx(const collet_host *host, const collet_value *values, uint32_t n_values, void **mod,
+                              collet_error *err)
+{
+    (void)values;
+    (void)n_values;
+    return open_level(host, COLLET_ISA_AMX, mod, err);
 }
 
 static void close_mod(void *mod)
@@ -158,7 +169,9 @@ static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps
     bool fits;
     if (!m->offered)
         fits = collet_cpu_refuse(caps, "%s is not offered on this machine",
-                                 m->isa & COLLET_ISA_AVX512 ? "AVX-512" : "AVX2");
+                                 m->level == COLLET_ISA_AMX      ? "AMX"
+                                 : m->level == COLLET_ISA_AVX512 ? "AVX-512"
+                                                                 : "AVX2");
     else if (!m->op || d->op != m->op)
         fits = collet_cpu_refuse(caps, "no such op in this module");
     else if (d->n_in != 2 || d->n_out != 1 || !d->in[0] || !d->in[1] || !d->out[0])
@@ -179,7 +192,8 @@ static collet_status create(void *mod, const collet_op_desc *d, void **inst, col
     if (!op)
         return m->host->fail(err, COLLET_E_NOMEM, 0, "no memory for a matmul");
     *op = (matmul){ .mod = m,
-                    .kernel = collet_cpu_matmul_choose(format, m->isa),
+                    .kernel = collet_cpu_matmul_choose(format, m->isa & ~(uint32_t)COLLET_ISA_AMX),
+                    .tiles = collet_cpu_matmul_choose(format, m->isa & COLLET_ISA_AMX),
                     .packing = collet_cpu_packing_find(format),
                     .n_in = (uint32_t)w->shape[1],
                     .n_out = (uint32_t)w->shape[0],
@@ -201,6 +215,11 @@ static collet_status prepare(void *inst, const collet_op_desc *bucket, uint64_t 
     *ws_bytes = op->packing ? n_acts * sizeof(collet_cpu_act) : 0;
     if (op->n_planes == 2)
         *ws_bytes += sizeof(float) * FINE_TOKENS * FINE_ROWS * op->mod->host->workers(op->mod->host->self);
+    const uint32_t n_tokens = (uint32_t)bucket->in[0]->shape[0];
+    if (op->tiles && n_tokens >= COLLET_CPU_TILES_FROM) {
+        const uint64_t n = collet_cpu_tiles_ws_bytes(n_tokens, op->n_in, op->mod->host->workers(op->mod->host->self));
+        *ws_bytes = n > *ws_bytes ? n : *ws_bytes; // calls of fewer tokens may follow
+    }
     *plan_bytes = 0;
     return COLLET_OK;
 }
@@ -361,6 +380,10 @@ static collet_status run(void *inst, const collet_frame *f)
               .n_tokens = (uint32_t)x->shape[0] * op->n_planes,
               .n_tasks = host->workers(host->self),
               .act = f->ws };
+    if (op->tiles && x->shape[0] >= COLLET_CPU_TILES_FROM) {
+        collet_cpu_tiles_run(op->tiles, &j.args, (uint32_t)x->shape[0], f->ws, host);
+        return COLLET_OK;
+    }
     if (op->n_planes == 2)
         j.fine = (float *)(void *)(j.act + (uint64_t)j.n_tokens * (op->n_in / 32));
     j.token_block = op->packing ? collet_cpu_matmul_token_block(op->n_in) : DENSE_TOKENS;
@@ -406,4 +429,5 @@ static const char *const ops[] = { COLLET_OP_MATMUL, NULL };
     };
 MODULE(avx2, 200, "panels of eight rows, 8-bit activations, AVX2")
 MODULE(avx512, 300, "panels of eight rows, 8-bit activations, AVX-512 VNNI")
+MODULE(amx, 400, "the same with AVX-512 VNNI; from 12 tokens on bf16 tiles of AMX")
 #undef MODULE

@@ -16,7 +16,7 @@
 
 #define R8_ROWS 8
 
-extern const collet_module collet_cpu_matmul_avx2, collet_cpu_matmul_avx512;
+extern const collet_module collet_cpu_matmul_avx2, collet_cpu_matmul_avx512, collet_cpu_matmul_amx;
 
 // 32 activations of one token. A block with NaN or infinity has d = NaN, which reaches every y of the row.
 typedef struct collet_cpu_act {
@@ -34,16 +34,33 @@ static inline uint32_t collet_cpu_act_together(uint32_t n_left)
 // act[step * b] = block b of x, where step tokens are together.
 void collet_cpu_quantize_act_avx2(collet_cpu_act *act, uint32_t step, const float *x, uint32_t n_in);
 
+// AMX kernels take activations in bf16, in tiles of 16 tokens by 32 columns: tiles[n_in / 32][16][32], zero for tokens
+// from n_tokens (at most 16) and for columns from n_in on. One such row of tiles after the other makes up
+// collet_cpu_matmul_args.tiles.
+void collet_cpu_bf16_tiles_amx(uint16_t *tiles, const float *x, uint64_t x_stride, uint32_t n_tokens, uint32_t n_in);
+
+#define COLLET_CPU_TILES_PANELS 32u  // whose sums the scratch of a worker holds
+#define COLLET_CPU_TILES_TOKENS 512u // and for how many tokens at most
+
+// Bytes of that scratch for calls of n_tokens: 512 columns of 32 decoded rows, then the sums.
+static inline uint64_t collet_cpu_tiles_scratch_bytes(uint32_t n_tokens)
+{
+    const uint64_t n = n_tokens < COLLET_CPU_TILES_TOKENS ? (n_tokens + 31) / 32 * 32 : COLLET_CPU_TILES_TOKENS;
+    return 512 * 32 * sizeof(uint16_t) + n * COLLET_CPU_TILES_PANELS * R8_ROWS * sizeof(float);
+}
+
 // y[t][o] for rows of panels [panel_begin, panel_end) and tokens [token_begin, token_end).
-// Shapes:  token_begin begins a group of eight, token_end ends one or is the number of tokens
+// Shapes:  token_begin begins a group of eight (AMX: sixteen), token_end ends one or is the number of tokens
 // Memory:  y overlaps nothing; nothing is aligned; reading ahead of w is by prefetch only
 // Threads: [worker] concurrent calls have disjoint panels or tokens
 typedef struct collet_cpu_matmul_args {
     const uint8_t *w;     // packed panels, or canonical rows for f32, f16, bf16
     uint64_t panel_bytes; // of a panel; of a row for canonical weights
     uint32_t n_in, n_out;
-    const collet_cpu_act *act;   // token t that begins a group: at t * n_in / 32; NULL for canonical weights
-    const float *x;              // canonical weights read f32 activations
+    const collet_cpu_act *act;   // token t that begins a group: at t * n_in / 32; NULL for canonical weights and AMX
+    const uint16_t *tiles;       // AMX only, as is
+    uint8_t *scratch;            // the worker's, at a multiple of 64
+    const float *x;              // canonical weights read f32 activations, but for AMX
     uint64_t x_stride, y_stride; // floats
     float *y;
 } collet_cpu_matmul_args;

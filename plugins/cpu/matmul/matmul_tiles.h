@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/matmul/matmul_tiles.h - running an AMX kernel on all workers.
+#ifndef COLLET_PLUGINS_CPU_MATMUL_MATMUL_TILES_H
+#define COLLET_PLUGINS_CPU_MATMUL_MATMUL_TILES_H
+
+#include "plugins/cpu/matmul/matmul.h"
+
+// From how many tokens on: a tile has sixteen, and decoding the weights costs as much for one.
+#define COLLET_CPU_TILES_FROM 12u
+
+// Workspace of a call of up to n_tokens.
+uint64_t collet_cpu_tiles_ws_bytes(uint32_t n_tokens, uint32_t n_in, uint32_t n_workers);
+
+// y = x W^T with an AMX kernel. args->act, tiles and scratch are set here.
+// Threads: [control] uses the host's workers; permission for tiles is the process's (core/base/isa.c asks for it)
+void collet_cpu_tiles_run(const collet_cpu_matmul_kernel *kernel, const collet_cpu_matmul_args *args, uint32_t n_tokens,
+                          void *ws, const collet_host *host);
+
+#endif
