@@ -3,8 +3,8 @@
 //
 // collet_dequantize_<name>: dst[i] = the value of element i, for n elements (a multiple of the block). The products and
 // sums are in f32, in the order of docs/FORMATS.md, uncontracted: ggml's bits.
-// collet_quantize_<name>: the plain encoders of docs/FORMATS.md. imatrix: n importances >= 0, or NULL; the docs say which
-// encoders read it. A non-finite value spoils the block that it is in, and nothing else.
+// collet_quantize_<name>: the plain encoders of docs/FORMATS.md. imatrix: n importances >= 0, or NULL; the docs say
+// which encoders read it. A non-finite value spoils the block that it is in, and nothing else.
 //
 // Memory:  src and dst do not overlap; blocks are aligned to nothing, floats as floats are
 // Threads: [any-thread] pure

@@ -6,7 +6,7 @@
 // are added and each lane adds in the order of its elements: every width gives the same bytes.
 //
 // The loss is sum w (x - value)^2 with w = 1, or the importances. In three steps:
-//   1. per sub-block, in floats: codes from a few grids near (max - min) / code_max, the least-squares scale and minimum
+//   1. per sub-block, codes from a few grids near (max - min) / code_max, the least-squares scale and minimum
 //      for these codes, codes again, and the fit again; the best of all is kept;
 //   2. d and dmin from the largest scale and minimum; per sub-block the integer scale (nearest, or one beside it) whose
 //      codes lose least with the best integer minimum; d and dmin by least squares for all this, and step 2 once more;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // plugins/common/quant_k_lanes_1.h - one lane: what the K encoders' headers need of a vector type, in plain C.
 //
-// plugins/cpu/quant has the same names for 8 and 16 lanes. Arithmetic is written with operators, which vectors have too.
+// plugins/cpu/quant has the same names for 8 and 16 lanes. Arithmetic uses operators, which vectors have too.
 #ifndef COLLET_PLUGINS_COMMON_QUANT_K_LANES_1_H
 #define COLLET_PLUGINS_COMMON_QUANT_K_LANES_1_H
 

@@ -30,6 +30,7 @@ static float scale_of(float *min, const float *x, const float *importances)
         *min = collet_range(&max, x, 32);
         d = (max - *min) / 15.0f;
     }
+    *min += 0.0f; // no negative zero, whichever of two zeros came first
     return d;
 }
 

@@ -19,7 +19,8 @@ TILES_INLINE void transpose(uint16_t *out, const uint8_t *const rows[16], __mmas
         }
     // a[4 q + i], lane k: column 4 k + i of rows 4 q to 4 q + 3
     for (int i = 0; i < 4; i++) {
-        const __m512i low01 = _mm512_shuffle_i32x4(a[i], a[4 + i], 0x44), low23 = _mm512_shuffle_i32x4(a[i], a[4 + i], 0xee);
+        const __m512i low01 = _mm512_shuffle_i32x4(a[i], a[4 + i], 0x44);
+        const __m512i low23 = _mm512_shuffle_i32x4(a[i], a[4 + i], 0xee);
         const __m512i high01 = _mm512_shuffle_i32x4(a[8 + i], a[12 + i], 0x44);
         const __m512i high23 = _mm512_shuffle_i32x4(a[8 + i], a[12 + i], 0xee);
         _mm512_storeu_si512(out + i * 32, _mm512_shuffle_i32x4(low01, high01, 0x88));
@@ -30,8 +31,8 @@ TILES_INLINE void transpose(uint16_t *out, const uint8_t *const rows[16], __mmas
 }
 
 // Rows behind the last one are read as the last one again.
-TILES_INLINE void fill(uint16_t *out, const collet_cpu_matmul_args *a, uint32_t panel, uint32_t column, uint32_t n_steps,
-                       const r8_format f)
+TILES_INLINE void fill(uint16_t *out, const collet_cpu_matmul_args *a, uint32_t panel, uint32_t column,
+                       uint32_t n_steps, const r8_format f)
 {
     (void)f;
     for (uint32_t half = 0; half < 2; half++) {

@@ -38,9 +38,11 @@ static void convert_task(void *ctx, uint32_t task, uint32_t worker)
     const tiles_job *j = ctx;
     const uint32_t n = (j->n_tokens + 15) / 16;
     const uint32_t end = (uint32_t)((uint64_t)n * (task + 1) / j->n_tasks);
-    for (uint32_t i = (uint32_t)((uint64_t)n * task / j->n_tasks); i < end; i++)
+    for (uint32_t i = (uint32_t)((uint64_t)n * task / j->n_tasks); i < end; i++) {
+        const uint32_t left = j->n_tokens - i * 16;
         collet_cpu_bf16_tiles_amx(j->x + i * j->x_tile, j->args.x + (uint64_t)i * 16 * j->args.x_stride,
-                                  j->args.x_stride, j->n_tokens - i * 16 < 16 ? j->n_tokens - i * 16 : 16, j->args.n_in);
+                                  j->args.x_stride, left < 16 ? left : 16, j->args.n_in);
+    }
 }
 
 static void multiply_task(void *ctx, uint32_t task, uint32_t worker)

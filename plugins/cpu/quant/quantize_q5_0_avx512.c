@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/quant/quantize_q5_0_avx512.c - d f16 | high bits | nibbles.
+#include "plugins/common/blocks.h"
+#include "plugins/cpu/quant/quant_kernels.h"
+#include "plugins/cpu/quant/v16_avx512.h"
+#include "plugins/cpu/quant/quantize_symmetric.h"
+
+void collet_cpu_quantize_q5_0_avx512(const float *src, void *dst, uint64_t n, const float *imatrix)
+{
+    collet_q5_0 *b = dst;
+    for (uint64_t i = 0; i < n; i += 32, b++) {
+        __m128i codes[2];
+        uint16_t d;
+        symmetric_codes(codes, &d, src + i, v16_importances(imatrix, i), 16.0f);
+        b->d = d;
+        b->high = v16_high_bits(codes);
+        v16_store_nibbles(b->q, codes);
+    }
+}
