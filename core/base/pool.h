@@ -21,8 +21,9 @@ void collet_pool_destroy(collet_pool *pool);
 
 uint32_t collet_pool_workers(const collet_pool *pool);
 
-// host->parallel (host.h): fn(ctx, task, worker) for every task, returns when all are done. Worker w has a run of its own,
-// [n w / W, n (w + 1) / W), which it does in order; who is done takes over tasks that another has not begun, last first.
+// host->parallel (host.h): fn(ctx, task, worker) for every task, returns when all are done. Worker w has a run of its
+// own, [n w / W, n (w + 1) / W), which it does in order; who is done takes over tasks that another has not begun, last
+// first.
 // One region at a time per pool: concurrent callers wait for each other. Nested calls run inline.
 void collet_pool_run(collet_pool *pool, uint32_t n_tasks, void (*fn)(void *ctx, uint32_t task, uint32_t worker),
                      void *ctx);

@@ -164,8 +164,8 @@ class Numbers(ProgramTest):
         self.assertGreater(report["decode"]["fraction_of_read"], 0)
 
     def test_cli__bench_counts_each_op(self):
-        result = collet("bench", "-m", self.need(TINY), "--prompt", "16", "--gen", "4", "-r", "2", "--ops", "--batch", "3",
-                        "--json")
+        result = collet("bench", "-m", self.need(TINY), "--prompt", "16", "--gen", "4", "-r", "2", "--ops", "--batch",
+                        "3", "--json")
         bench = json.loads(self.assert_ok(result).out)
         rows = bench["ops"]
         for phase in "prefill", "decode":

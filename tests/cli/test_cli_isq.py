@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# tests/cli/test_cli_isq.py - quantizing while loading: which formats, the same bits as a file made before, what is refused.
+# tests/cli/test_cli_isq.py - quantizing while loading: which formats, the bits of a file made before, what is refused.
 import json
 import os
 import pathlib
@@ -44,7 +44,8 @@ class Recipes(ProgramTest):
         self.need(GEMMA3)
         for name in ("Q5_0", "q5_0"):  # a name of both: llama-quantize's meaning
             self.assertEqual(tensor_formats("-m", GEMMA3, "--isq", name)["blk.3.attn_q.weight"], "q5_0")
-        self.assert_fails(collet("explain", "-m", GEMMA3, "--isq", "AFQ4"), USAGE, "AFQ4 is a format of mistral.rs", "q4_k")
+        self.assert_fails(collet("explain", "-m", GEMMA3, "--isq", "AFQ4"), USAGE,
+                          "AFQ4 is a format of mistral.rs", "q4_k")
         self.assertEqual(tensor_formats("-m", GEMMA3, env={"MISTRALRS_ISQ": "8"})["token_embd.weight"], "q8_0")
         self.assertEqual(tensor_formats("-m", GEMMA3, env={"MISTRALRS_ISQ": "none"}), tensor_formats("-m", GEMMA3))
 
@@ -79,13 +80,13 @@ class Loading(ProgramTest):
     def test_cli_isq__says_once_what_falls_back(self):
         self.need(SMOLLM2)
         result = self.assert_ok(collet("generate", "-m", SMOLLM2, "-p", "x", "-n", 1, "--isq", "q4_0"))
-        self.assertEqual(result.err, "collet: warning: isq: token_embd.weight: rows of 576 do not divide into blocks of "
-                                     "256: q8_0 instead of q6_k\n")
+        self.assertEqual(result.err, "collet: warning: isq: token_embd.weight: rows of 576 do not divide into blocks "
+                                     "of 256: q8_0 instead of q6_k\n")
 
     def test_cli_isq__memory_stays_near_the_result(self):
         self.need(GEMMA3)
-        command = [str(COLLET), "generate", "-m", str(GEMMA3), "-p", "x", "-n", "1", "--json", "--context", "256", "--isq",
-                   "q8_0"]
+        command = [str(COLLET), "generate", "-m", str(GEMMA3), "-p", "x", "-n", "1", "--json", "--context", "256",
+                   "--isq", "q8_0"]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment())
         out = child.stdout.read()
         child.stdout.close()
@@ -116,7 +117,8 @@ class BadInput(ProgramTest):
         profile = self.file("p.yaml", "collet: 1\nisq:\n  - { tensor: \"*ffn_dwn*\", use: q8_0 }\n")
         self.assert_fails(collet("explain", "-m", TINY, "--profile", profile), MODEL, f"{profile}:3:5: no tensor")
         topology = self.file("t.yml", "0-1:\n  isq: Q8_0\n40-50:\n  isq: Q4_0\n")
-        self.assert_fails(collet("explain", "-m", TINY, "--topology", topology), MODEL, f"{topology}:3: no tensor", "'40-50'")
+        self.assert_fails(collet("explain", "-m", TINY, "--topology", topology), MODEL,
+                          f"{topology}:3: no tensor", "'40-50'")
 
 
 class Topology(ProgramTest):
@@ -142,12 +144,13 @@ class Topology(ProgramTest):
     def test_cli_isq__topology_mistakes_are_named_with_their_line(self):
         for text, *wanted in (("5-2:\n  isq: Q4_0\n", "t.yml:1: the range '5-2' is empty"),
                               ("0-1:\n  isq: Q4_9\n", "t.yml:1: unknown weight format 'Q4_9'; did you mean"),
-                              ("0-1:\n  device: cuda[0]\n", "t.yml:1: this version places no layers on cuda[0]", "--device"),
+                              ("0-1:\n  device: cuda[0]\n", "t.yml:1: this version places no layers on cuda[0]",
+                               "--device"),
                               ("0-1:\n  isk: Q4_0\n", "t.yml:2: unknown key 'isk'"),
                               ("'/a(/':\n  isq: Q4_0\n", "t.yml:1: the expression /a(/ is wrong at byte 2")):
             with self.subTest(text):
-                self.assert_fails(collet("explain", "-m", self.need(TINY), "--topology", self.file("t.yml", text)), MODEL,
-                                  *wanted)
+                self.assert_fails(collet("explain", "-m", self.need(TINY), "--topology", self.file("t.yml", text)),
+                                  MODEL, *wanted)
 
 
 if __name__ == "__main__":

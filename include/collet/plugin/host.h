@@ -66,7 +66,8 @@ typedef struct collet_host {
 
     // The one CPU pool: how many workers, and run fn(ctx, task, worker) for every task in [0, n_tasks), returning
     // when all are done. The caller works too, as worker 0. Tasks are dealt in contiguous runs: with n_tasks ==
-    // workers() task i runs on worker i, which is how a kernel streams the same rows on the same core every step.
+    // workers() task i is worker i's, which is how a kernel streams the same rows on the same core every step; only
+    // when a worker has not begun (it lost its CPU) does another take over its tasks.
     // Calls inside a task run their tasks in that task.  Threads: the thread that was lent the run() call.  Hot.
     uint32_t (*workers)(void *self);
     void (*parallel)(void *self, uint32_t n_tasks, collet_task_fn fn, void *ctx);

@@ -3,6 +3,8 @@
 //
 // Weights are blocks of random bytes with sound scales, so that every code occurs. x, the packed weight, y and the
 // workspace stand between guard pages; y and the workspace begin as NaN; x and the weight cannot be written.
+//
+// It is longer than 600 lines: the makers of hostile blocks, one for each format, are of no use to another test.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
