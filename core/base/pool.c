@@ -3,8 +3,8 @@
 //
 // `gate` is all that a region costs: the caller opens it, each worker that sees it open goes in and comes out again,
 // and the caller, once no task is left, closes it and waits for those inside. A worker that lost its CPU before it went
-// in is not waited for: whoever runs out of tasks takes over the last ones of another share. So on a machine with foreign
-// load a region lasts as long as the longest task that was begun, not as long as the operating system likes.
+// in is not waited for: whoever runs out of tasks takes over the last ones of another share. So on a machine with
+// foreign load a region lasts as long as the longest task that was begun, not as long as the operating system likes.
 // Idle workers spin for spin_us, yielding in its second half, then sleep on a condition; the lock is taken only when
 // somebody sleeps. A caller that waits too long for a worker inside sleeps as well: that frees a CPU for it.
 #include "core/base/pool.h"
