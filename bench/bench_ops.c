@@ -64,7 +64,9 @@ static double ops_seconds(const collet_cpu_ops_kernel *k, const collet_cpu_ops_a
 static void bench_op(const collet_cpu_ops_kernel *k, uint32_t rounds)
 {
     const bool mul = strstr(k->op, "_mul") || strcmp(k->op, "softcap") == 0, rope = strcmp(k->op, "rope") == 0;
-    const collet_format *format = collet_format_find(strcmp(k->format, "any") == 0 ? "f16" : k->format);
+    const bool packed = strcmp(k->op, "embed_r8") == 0;
+    const char *any = packed ? "q8_0" : "f16";
+    const collet_format *format = collet_format_find(strcmp(k->format, "any") == 0 ? any : k->format);
     float *x = floats(ROWS * ROW), *b = floats(ROWS * ROW), *y = floats(ROWS * ROW), *h = floats(ROWS * ROW);
     float *w = floats(ROW);
     int32_t index[ROWS];
@@ -81,6 +83,11 @@ static void bench_op(const collet_cpu_ops_kernel *k, uint32_t rounds)
     a.scale = 1.0f;
     a.cap = 30.0f;
     a.table_row = (size_t)a.n / format->block_elems * format->block_bytes;
+    if (packed) {
+        a.packing = collet_cpu_packing_find(any);
+        a.unpack = collet_cpu_unpack_find(any);
+        a.table_row = (size_t)a.n / a.packing->record_elems * a.packing->record_bytes;
+    }
     uint8_t *table = allocate(VOCAB * a.table_row);
     memset(table, 0x2a, VOCAB * a.table_row);
     a.table = table;

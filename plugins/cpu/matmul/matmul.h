@@ -95,4 +95,8 @@ typedef struct collet_cpu_packing {
 } collet_cpu_packing;
 const collet_cpu_packing *collet_cpu_packing_find(const char *format);
 
+// The canonical block of row `row` (< R8_ROWS) of a record, for those who read single rows (embed); NULL as above.
+typedef void collet_cpu_unpack_fn(void *block, const uint8_t *record, uint32_t row);
+collet_cpu_unpack_fn *collet_cpu_unpack_find(const char *format);
+
 #endif

@@ -60,7 +60,8 @@ static uint32_t bind_frame(collet_cpu_ops_args *a, ops_kind kind, const collet_f
     if (kind == OPS_EMBED) {
         a->index = frame->in[0]->data;
         a->table = frame->in[1]->data;
-        a->table_row = (size_t)frame->in[1]->stride[0];
+        if (!a->packing)
+            a->table_row = (size_t)frame->in[1]->stride[0];
         return (uint32_t)y->shape[0];
     }
     a->x = x->data;
@@ -141,14 +142,24 @@ static collet_status run(void *inst, const collet_frame *frame)
     return COLLET_OK;
 }
 
+static void bind_packed_table(collet_cpu_ops_args *a, const char *format, uint64_t n)
+{
+    a->packing = collet_cpu_packing_find(format);
+    a->unpack = collet_cpu_unpack_find(format);
+    a->table_row = n / a->packing->record_elems * a->packing->record_bytes;
+}
+
 static collet_status create(void *mod, const collet_op_desc *desc, void **inst, collet_error *err)
 {
     const ops_module *m = mod;
     const collet_host *host = m->host;
     const ops_kind kind = collet_cpu_ops_kind(m, desc->op);
     const char *format = kind == OPS_EMBED ? host->name_of(host->self, desc->in[1]->format) : "any";
+    const bool packed = kind == OPS_EMBED && desc->in[1]->layout != 0;
     const collet_cpu_ops_kernel *kernel =
-        kind == OPS_KINDS || !format ? NULL : collet_cpu_ops_choose(collet_cpu_ops_names[kind], format, m->mask);
+        kind == OPS_KINDS || !format
+            ? NULL
+            : collet_cpu_ops_choose(packed ? "embed_r8" : collet_cpu_ops_names[kind], format, m->mask);
     if (!kernel)
         return host->fail(err, COLLET_E_UNSUPPORTED, 0, "no kernel for this op: supports() was not asked");
     ops_inst *op = host->alloc(host->self, sizeof *op, 64);
@@ -163,6 +174,8 @@ static collet_status create(void *mod, const collet_op_desc *desc, void **inst, 
     case OPS_EMBED:
         op->args.scale = ((const collet_embed_params *)desc->params)->scale;
         op->args.decode = collet_format_find(format)->dequantize;
+        if (packed)
+            bind_packed_table(&op->args, format, (uint64_t)desc->in[1]->shape[1]);
         break;
     case OPS_ROPE:
         op->args.pairs = ((const collet_rope_params *)desc->params)->pairs;

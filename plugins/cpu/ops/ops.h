@@ -7,6 +7,7 @@
 // add          y[r][i] = x[r][i] + b[r][i];                                                      y may be x or b
 // add_rmsnorm  y[r][i] = x[r][i] + b[r][i];  h[r][i] = y[r][i] / sqrt(mean(y[r]^2) + eps) * w[i] y may be x, h not b
 // embed        y[r][i] = scale * decode(table + index[r] * table_row)[i]
+// embed_r8     the same, the table in panels of eight rows: table_row bytes each, block k in record k (matmul_pack.c)
 // gelu_mul     y[r][i] = x / (1 + exp(-2 u)) * b;  u = sqrt(2 / pi) (x + 0.044715 x^3)           y may be x or b
 // rmsnorm      y[r][h][i] = x[r][h][i] / sqrt(mean(x[r][h]^2) + eps) * w[i]                      y may be x
 // rope         ops.h of the ABI; angle = index[r] * w[i], i < n_rot / 2                          y may be x
@@ -20,6 +21,7 @@
 
 #include "collet/plugin/ops.h"
 #include "plugins/common/formats.h"
+#include "plugins/cpu/matmul/matmul.h"
 
 typedef struct collet_cpu_ops_args {
     float *y, *h;
@@ -28,9 +30,11 @@ typedef struct collet_cpu_ops_args {
     const int32_t *index; // tokens, positions or rows of x: one a row
     const uint8_t *table; // embed: (vocab, n) coded
     collet_dequantize_fn *decode;
+    const collet_cpu_packing *packing; // embed_r8
+    collet_cpu_unpack_fn *unpack;      // embed_r8
     size_t x_row, b_row, y_row, h_row; // elements from one row to the next
     size_t x_head, y_head;             // rmsnorm, rope: elements from one head to the next
-    size_t table_row;                  // bytes
+    size_t table_row;                  // bytes; embed_r8: of a panel
     uint32_t n_heads;                  // 1 when a row has no heads
     uint32_t n;                        // elements of a row, or of a head of it
     uint32_t n_rot, pairs;             // rope: COLLET_ROPE_*

@@ -71,13 +71,13 @@ static bool tensor_fits(const ops_module *m, collet_op_caps *caps, ops_sizes *si
         return collet_cpu_refuse(caps, "%s: %u dimensions, not %u", name, t->n_dims, n_dims);
     if (t->domain != m->cpu)
         return collet_cpu_refuse(caps, "%s: not in the domain cpu", name);
-    if (t->layout != 0)
+    if (t->layout != 0 && !is_table)
         return collet_cpu_refuse(caps, "%s: packed; only the canonical layout is read", name);
     for (uint32_t i = 0; i < n_dims; i++)
         if (!same_size(caps, sizes, want[i], t->shape[i], name))
             return false;
     if (is_table)
-        return true; // its format is looked up by embed_fits
+        return true; // its format and layout are looked up by embed_fits
     if (t->format != (is_index ? m->i32 : m->f32))
         return collet_cpu_refuse(caps, "%s: not %s", name, is_index ? "i32" : "f32");
     if (t->stride[n_dims - 1] != 4)
@@ -97,6 +97,13 @@ static bool embed_fits(const ops_module *m, collet_op_caps *caps, const collet_t
     if (table->shape[1] % f->block_elems != 0)
         return collet_cpu_refuse(caps, "in[1]: rows of %lld elements, %s has blocks of %u", (long long)table->shape[1],
                                  format, f->block_elems);
+    if (table->layout != 0) {
+        const char *layout = m->host->name_of(m->host->self, table->layout);
+        const collet_cpu_packing *packing = collet_cpu_packing_find(format);
+        if (!layout || !packing || strcmp(layout, packing->layout) != 0)
+            return collet_cpu_refuse(caps, "in[1]: packed as %s, which is not read here", layout ? layout : "(none)");
+        return true;
+    }
     if (table->stride[0] < table->shape[1] / f->block_elems * f->block_bytes)
         return collet_cpu_refuse(caps, "in[1]: row stride %lld, less than a row", (long long)table->stride[0]);
     return true;
@@ -166,6 +173,8 @@ collet_status collet_cpu_ops_supports(void *mod, const collet_op_desc *desc, col
         return COLLET_E_UNSUPPORTED;
     caps->capture = COLLET_CAPTURE_ANY;
     memset(caps->layout, 0, sizeof caps->layout);
+    for (uint32_t i = 0; i < desc->n_in; i++)
+        caps->layout[i] = desc->in[i]->layout; // 0 but for a table that is packed already
     caps->why[0] = '\0';
     return COLLET_OK;
 }
