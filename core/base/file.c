@@ -55,6 +55,14 @@ void collet_file_unmap(collet_file *file)
         *file = (collet_file){ 0 };
 }
 
+void collet_file_forget(const void *data, uint64_t n_bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)data + page - 1) & ~(page - 1), end = ((uintptr_t)data + n_bytes) & ~(page - 1);
+    if (end > begin)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 static collet_status read_stream(char **text, size_t *n_bytes, FILE *in, const char *name, size_t max,
                                  collet_error *err)
 {

@@ -15,6 +15,10 @@ typedef struct collet_file {
 collet_status collet_file_map(collet_file *file, const char *path, collet_error *err);
 void collet_file_unmap(collet_file *file);
 
+// Bytes of a mapped file that will hardly be read again: the whole pages among them leave this process's memory, and
+// stay in the page cache. Reading them later is right, and brings them back.  Threads: [any-thread]
+void collet_file_forget(const void *data, uint64_t n_bytes);
+
 // Reads a text of at most n_bytes_max bytes, NUL-terminated; "-" is stdin. Ownership: gives *text, free() it.
 // Errors: NOT_FOUND, IO, NOMEM, INVALID (larger than the bound).
 collet_status collet_file_read(char **text, size_t *n_bytes, const char *path, size_t n_bytes_max, collet_error *err);

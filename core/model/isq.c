@@ -5,10 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "core/base/error.h"
+#include "core/base/file.h"
 #include "core/model/ggml_types.h"
 #include "core/model/recipe.h"
 
@@ -192,15 +191,6 @@ static collet_status check_finite(const collet_weight *w, uint64_t first, const 
                        w->name, (unsigned long long)(first + at), isnan(values[at]) ? "NaN" : "infinite");
 }
 
-// The whole pages of the mapping in [begin, end) will not be read again.
-static void give_back(const uint8_t *begin, const uint8_t *end)
-{
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t first = ((uintptr_t)begin + page - 1) & ~(page - 1), last = (uintptr_t)end & ~(page - 1);
-    if (last > first)
-        madvise((void *)first, last - first, MADV_DONTNEED);
-}
-
 collet_status collet_isq_make_rows(const collet_weight *w, uint64_t row_begin, uint64_t row_end, float *values,
                                    uint8_t *blocks, collet_error *err)
 {
@@ -217,6 +207,6 @@ collet_status collet_isq_make_rows(const collet_weight *w, uint64_t row_begin, u
         st = s->encode.vt->quantize(s->encode.mod, values + (row - row_begin) * n_in,
                                     blocks + (row - row_begin) * to_bytes, n_in,
                                     collet_imatrix_row(s->importance, t, row), err);
-    give_back(from, from + n / n_in * from_bytes);
+    collet_file_forget(from, n / n_in * from_bytes);
     return st;
 }

@@ -114,6 +114,43 @@ static void log_fallbacks(const collet_plan *p)
         }
 }
 
+// The layout that some op packs the weight into; 0: none does.
+static uint32_t packed_layout(const collet_plan *p, const collet_weight *w)
+{
+    for (int t = 0; t < N_TAPES; t++)
+        for (size_t i = 0; i < p->tapes[t].n_calls; i++) {
+            const call *c = p->tapes[t].calls[i];
+            for (uint32_t k = 0; k < c->n_in; k++)
+                if (c->in_from[k].kind == OPERAND_WEIGHT && c->in_from[k].weight == w && c->choice.caps.layout[k])
+                    return c->choice.caps.layout[k];
+        }
+    return 0;
+}
+
+// A weight that one op wants packed and another reads as in the file would be held twice: the other is asked whether it
+// can do with the packed form. Its module stays who it is.
+static void share_packed(const collet_plan *p, const tape *t, call *c)
+{
+    const collet_op_vt *vt = c->choice.module->vt;
+    for (uint32_t i = 0; i < c->n_in; i++) {
+        if (c->in_from[i].kind != OPERAND_WEIGHT || c->choice.caps.layout[i])
+            continue;
+        const uint32_t layout = packed_layout(p, c->in_from[i].weight);
+        if (layout == 0)
+            continue;
+        collet_op_desc desc;
+        collet_op_caps caps = { .size = sizeof caps };
+        collet_call_desc(p, t, c, &desc);
+        c->in_tensor[i].layout = layout;
+        if (vt->supports(c->choice.module->mod, &desc, &caps) == COLLET_OK && caps.layout[i] == layout) {
+            c->choice.caps = caps;
+            c->packed_by_others |= 1u << i;
+        } else {
+            c->in_tensor[i].layout = 0;
+        }
+    }
+}
+
 static collet_status select_into(collet_plan *p, collet_error *err)
 {
     p->f32_id = collet_runtime_intern(p->rt, "f32");
@@ -125,6 +162,9 @@ static collet_status select_into(collet_plan *p, collet_error *err)
         st = record(p, &p->tapes[TAPE_PREFILL], COLLET_PHASE_PREFILL, err);
     if (st == COLLET_OK)
         st = record(p, &p->tapes[TAPE_DECODE], COLLET_PHASE_DECODE, err);
+    for (int t = 0; t < N_TAPES && st == COLLET_OK; t++)
+        for (size_t i = 0; i < p->tapes[t].n_calls; i++)
+            share_packed(p, &p->tapes[t], p->tapes[t].calls[i]);
     if (st == COLLET_OK)
         st = collet_runtime_check_names(p->rt, err);
     if (st == COLLET_OK)

@@ -56,6 +56,7 @@ typedef struct call {
     call_params params;
     bool has_params;
     collet_choice choice;
+    uint32_t packed_by_others; // bit i: in[i] is a weight in the layout that another call packs
     const collet_op_vt *vt;
     void *inst;
     uint64_t plan_at, plan_bytes;

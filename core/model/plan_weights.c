@@ -3,11 +3,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/error.h"
+#include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/model/isq.h"
 #include "core/model/plan_internal.h"
@@ -85,6 +84,8 @@ collet_status collet_plan_want_forms(collet_plan *p, call *c, collet_error *err)
         if (c->in_from[i].kind != OPERAND_WEIGHT)
             continue;
         collet_weight *w = c->in_from[i].weight;
+        if (c->packed_by_others >> i & 1)
+            continue;
         uint32_t layout = c->choice.caps.layout[i];
         if (layout == 0 && p->device->info.host_visible) {
             collet_status st = want_canonical(p, w, err);
@@ -193,6 +194,17 @@ static collet_status quantize_rows(packing *work, const pack_task *t, uint32_t w
     return st;
 }
 
+// Rows of the file, packed. Their pages are given back at once: loading needs the packed weights and little more.
+static collet_status pack_mapped(const pack_task *t, collet_error *err)
+{
+    const collet_tensor *from = &t->weight->mapped;
+    collet_status st = pack_rows(t, t->form, from, err);
+    if (from->n_dims == 2 && from->stride[0] > 0)
+        collet_file_forget((const uint8_t *)from->data + (uint64_t)from->stride[0] * t->row_begin,
+                           (uint64_t)from->stride[0] * (t->row_end - t->row_begin));
+    return st;
+}
+
 static void run_pack_task(void *ctx, uint32_t index, uint32_t worker)
 {
     packing *work = ctx;
@@ -200,7 +212,7 @@ static void run_pack_task(void *ctx, uint32_t index, uint32_t worker)
     collet_error err = COLLET_ERROR_INIT;
     if (atomic_load_explicit(&work->failed, memory_order_relaxed))
         return;
-    collet_status st = t->form ? pack_rows(t, t->form, &t->weight->mapped, &err) : quantize_rows(work, t, worker, &err);
+    collet_status st = t->form ? pack_mapped(t, &err) : quantize_rows(work, t, worker, &err);
     if (st != COLLET_OK && !atomic_exchange(&work->failed, true)) {
         work->err = err;
         work->culprit = t;
@@ -221,17 +233,6 @@ static collet_status split_rows(packing *work, const collet_weight *w, const col
         st = add_task(work, &task, err);
     }
     return st;
-}
-
-// Tells the kernel that the mapped bytes of a packed weight will not be read again: they leave the resident set, and
-// stay in the page cache for the next start.
-static void release_mapped(const collet_weight *w)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = ((uintptr_t)w->mapped.data + page - 1) & ~(page - 1);
-    uintptr_t end = ((uintptr_t)w->mapped.data + w->mapped.n_bytes) & ~(page - 1);
-    if (end > begin)
-        madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 typedef collet_status (*weight_fn)(collet_plan *p, collet_weight *w, void *ctx, collet_error *err);
@@ -360,13 +361,15 @@ static collet_status settle_forms(collet_plan *p, collet_weight *w, void *ctx, c
     return COLLET_OK;
 }
 
+// Pages that came back with their neighbours while rows beside them were packed, and those of copied weights. Rows that
+// an op reads as they are in the file come back one page at a time.
 static collet_status release_unused(collet_plan *p, collet_weight *w, void *ctx, collet_error *err)
 {
     (void)p;
     (void)ctx;
     (void)err;
-    if (w->n_forms > 0 && !w->source && w->mapped.n_bytes >= PACK_TASK_BYTES)
-        release_mapped(w); // rows of an embedding that is packed too come back one page at a time
+    if (w->n_forms > 0 && !w->source)
+        collet_file_forget(w->mapped.data, w->mapped.n_bytes);
     return COLLET_OK;
 }
 

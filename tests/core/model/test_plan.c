@@ -271,6 +271,45 @@ static void test_plan__a_failed_packing_is_named_and_made_again_by_the_next_plan
     rig_close(&r);
 }
 
+// ---- memory ----
+
+static uint64_t bytes_of(collet_runtime *rt, const char *tag)
+{
+    collet_memory_row rows[64];
+    const size_t n = collet_runtime_memory(rt, rows, COLLET_COUNT(rows));
+    uint64_t n_bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        if (strstr(rows[i].tag, tag))
+            n_bytes += rows[i].n_bytes;
+    return n_bytes;
+}
+
+// The embedding reads the rows that the output matrix packed: no second copy in the file's order. Same logits as from
+// one that does, because embedding and packing lose nothing: test_ops, test_matmul_pack.
+static void test_plan__an_embedding_that_is_the_output_too_is_held_once(void **state)
+{
+    (void)state;
+    const char *const ops[] = { "slots.ops=any", "slots.ops={ op: embed, use: cpu.ops.ref }" };
+    uint64_t quantized[2];
+    collet_isa isa;
+    collet_isa_probe(&isa);
+    rig_need(LLAMA);
+    if (!(isa.mask & COLLET_ISA_AVX2)) {
+        fprintf(stderr, "skipped: this machine does not offer avx2\n");
+        skip();
+    }
+    for (int i = 0; i < 2; i++) {
+        const rig_opts opts = { .model = LLAMA, .plugins = true, .sets = { "engine.threads=1", "isq=q8_0", ops[i] } };
+        rig r;
+        if (rig_open(&r, &opts) != COLLET_OK)
+            fail_msg("%s", r.err.msg);
+        quantized[i] = bytes_of(r.runtime, "weights, quantized");
+        rig_close(&r);
+    }
+    assert_int_equal(quantized[0], 0);
+    assert_true(quantized[1] > 0); // the plain module reads the file's order only
+}
+
 // ---- memory of a device ----
 
 static void test_plan__a_device_without_memory_says_what_to_lower(void **state)
@@ -311,6 +350,7 @@ int main(void)
         TEST(a_packed_layout_of_an_activation_is_a_defect),
         TEST(a_create_that_fails_is_named_with_op_and_layer),
         TEST(a_failed_packing_is_named_and_made_again_by_the_next_plan),
+        TEST(an_embedding_that_is_the_output_too_is_held_once),
         TEST(a_device_without_memory_says_what_to_lower),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
