@@ -101,7 +101,7 @@ class Golden(unittest.TestCase):
             yield record, model, cases
 
     def test_generate__reference_modules_follow_the_f32_rows(self):
-        """The first cases token by token. The others all at once: where every choice after the recorded ids before it
+        """The first case token by token. The others all at once: where every choice after the recorded ids before it
         is the recorded one, greedy decoding gives those ids, by induction, and reading is ten times as fast."""
         for record, model, cases in self.each_model():
             for number, case in enumerate(cases[:1] if QUICK else cases):
@@ -110,7 +110,7 @@ class Golden(unittest.TestCase):
                 if n == 0:
                     continue
                 with self.subTest(model=record["model"], prompt=case["prompt"][:40]):
-                    if number < 3:
+                    if number == 0:
                         got = generate(model, case["prompt_ids"], n, *REFERENCE)["ids"]
                     else:
                         prompt = case["prompt_ids"]
