@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "core/base/error.h"
+#include "core/engine/sample_scan.h"
 
-#define FIRST_SORTED 256u // how many of the best are sorted at first when top-p does not say how many it needs
+#define FIRST_SORTED 64u // how many of the best are sorted at first when top-p does not say how many it needs
 
 typedef struct candidate {
     uint32_t id;
@@ -21,6 +22,8 @@ struct collet_sampler {
     candidate *candidates; // n_vocab
     double *weights;       // n_vocab
     uint32_t *counts;      // n_vocab, zero between draws
+    float *most, *order;   // of each chunk of logits: the largest; scratch to select among them
+    double *mass;          // of each chunk
 };
 
 // ---- random numbers ----
@@ -96,7 +99,11 @@ collet_sampler *collet_sampler_create(uint32_t n_vocab)
     s->candidates = malloc(n_vocab * sizeof *s->candidates);
     s->weights = malloc(n_vocab * sizeof *s->weights);
     s->counts = calloc(n_vocab, sizeof *s->counts);
-    if (s->logits && s->candidates && s->weights && s->counts)
+    const uint32_t n_chunks = collet_scan_n_chunks(n_vocab);
+    s->most = malloc(n_chunks * sizeof *s->most);
+    s->order = malloc(n_chunks * sizeof *s->order);
+    s->mass = malloc(n_chunks * sizeof *s->mass);
+    if (s->logits && s->candidates && s->weights && s->counts && s->most && s->order && s->mass)
         return s;
     collet_sampler_destroy(s);
     return NULL;
@@ -110,6 +117,9 @@ void collet_sampler_destroy(collet_sampler *s)
     free(s->candidates);
     free(s->weights);
     free(s->counts);
+    free(s->most);
+    free(s->order);
+    free(s->mass);
     free(s);
 }
 
@@ -214,36 +224,103 @@ void collet_top_logits(const float *logits, uint32_t n_vocab, uint32_t n, uint32
     }
 }
 
-// ---- drawing ----
+// ---- gathering ----
 
-// How many of the sorted prefix are within top_p of everything's mass; sorts more where the prefix is not enough.
-static uint32_t cut_top_p(collet_sampler *s, uint32_t n, float top_p)
+// The k-th largest of the chunks' maxima: k logits are not below it, so none of the k best is. -infinity: k is large.
+static float kth_most(collet_sampler *s, uint32_t k)
 {
-    double total = 0.0, top = -INFINITY;
-    for (uint32_t i = 0; i < n; i++)
-        top = fmax(top, (double)s->candidates[i].logit);
-    for (uint32_t i = 0; i < n; i++)
-        total += exp((double)s->candidates[i].logit - top);
-    for (uint32_t sorted = FIRST_SORTED;; sorted *= 8) {
-        sort_best(s->candidates, n, sorted);
-        double sum = 0.0;
-        for (uint32_t i = 0; i < n && i < sorted; i++) {
-            sum += exp((double)s->candidates[i].logit - top);
-            if (sum >= (double)top_p * total)
-                return i + 1;
+    const uint32_t n_chunks = collet_scan_n_chunks(s->n_vocab);
+    uint32_t low = 0, high = n_chunks;
+    if (k > n_chunks)
+        return -INFINITY;
+    memcpy(s->order, s->most, n_chunks * sizeof *s->order);
+    float *v = s->order;
+    while (high - low > 1) { // as select_best()
+        const float pivot = v[low + (high - 1 - low) / 2];
+        uint32_t i = low, j = high - 1;
+        for (;;) {
+            while (v[i] > pivot)
+                i++;
+            while (pivot > v[j])
+                j--;
+            if (i >= j)
+                break;
+            const float swap = v[i];
+            v[i++] = v[j];
+            v[j--] = swap;
         }
-        if (sorted >= n)
-            return n;
+        if (k <= j + 1)
+            high = j + 1;
+        else
+            low = j + 1;
+    }
+    return v[k - 1];
+}
+
+// Candidates: every logit from `floor` on, by id. Chunks with nothing that large are passed over.
+static uint32_t gather(collet_sampler *s, const float *logits, float floor)
+{
+    uint32_t n = 0;
+    for (uint32_t begin = 0, c = 0; begin < s->n_vocab; begin += COLLET_SCAN_CHUNK, c++)
+        for (uint32_t i = begin; s->most[c] >= floor && i < begin + COLLET_SCAN_CHUNK && i < s->n_vocab; i++)
+            if (logits[i] >= floor)
+                s->candidates[n++] = (candidate){ .id = i, .logit = logits[i] };
+    return n;
+}
+
+// The k best, in order.
+static uint32_t gather_best(collet_sampler *s, const float *logits, uint32_t k)
+{
+    const uint32_t n = gather(s, logits, kth_most(s, k));
+    sort_best(s->candidates, n, k);
+    return k < n ? k : n;
+}
+
+// ---- cuts ----
+
+// How many of n sorted candidates hold `share` of a mass, above their largest logit `top`; n + 1: not even all.
+static uint32_t within(const collet_sampler *s, uint32_t n, float top, double share)
+{
+    double sum = 0.0;
+    for (uint32_t i = 0; i < n; i++) {
+        sum += exp((double)s->candidates[i].logit - (double)top);
+        if (sum >= share)
+            return i + 1;
+    }
+    return n + 1;
+}
+
+// Top-p of n candidates that top-k has left, in order.
+static uint32_t cut_top_p(const collet_sampler *s, uint32_t n, float top, float top_p)
+{
+    double total = 0.0;
+    for (uint32_t i = 0; i < n; i++)
+        total += exp((double)s->candidates[i].logit - (double)top);
+    const uint32_t kept = within(s, n, top, (double)top_p * total);
+    return kept < n ? kept : n;
+}
+
+// Top-p of the whole vocabulary: a few of the best, more of them where they do not hold enough.
+static uint32_t gather_top_p(collet_sampler *s, const float *logits, float top, float top_p)
+{
+    const double share = (double)top_p * collet_scan_mass(s->mass, logits, s->n_vocab, top, 1.0f);
+    for (uint32_t k = FIRST_SORTED;; k *= 8) {
+        const uint32_t n = gather_best(s, logits, k < s->n_vocab ? k : s->n_vocab);
+        const uint32_t kept = within(s, n, top, share);
+        if (kept <= n)
+            return kept;
+        if (k >= s->n_vocab)
+            return n; // rounding left a crumb
     }
 }
 
-static uint32_t draw(collet_sampler *s, uint32_t n, float temperature, collet_rng *rng)
+// ---- drawing ----
+
+static uint32_t draw(collet_sampler *s, uint32_t n, float top, float temperature, collet_rng *rng)
 {
-    double top = -INFINITY, sum = 0.0;
-    for (uint32_t i = 0; i < n; i++)
-        top = fmax(top, (double)s->candidates[i].logit);
+    double sum = 0.0;
     for (uint32_t i = 0; i < n; i++) {
-        s->weights[i] = exp(((double)s->candidates[i].logit - top) / (double)temperature);
+        s->weights[i] = exp(((double)s->candidates[i].logit - (double)top) / (double)temperature);
         sum += s->weights[i];
     }
     double r = collet_rng_next(rng) * sum;
@@ -258,22 +335,48 @@ static uint32_t draw(collet_sampler *s, uint32_t n, float temperature, collet_rn
     return s->candidates[last].id;
 }
 
-// The largest logit and its lowest id; false when one is NaN.
-static bool largest(const float *logits, uint32_t n, uint32_t *id, float *value)
+// The same of the whole vocabulary: first the chunk, then the token in it.
+static uint32_t draw_any(collet_sampler *s, const float *logits, float top, float temperature, collet_rng *rng)
 {
-    float best = -INFINITY;
-    uint32_t best_id = 0;
-    bool number = true;
-    for (uint32_t i = 0; i < n; i++) {
-        number &= logits[i] == logits[i];
-        if (logits[i] > best) {
-            best = logits[i];
-            best_id = i;
-        }
+    const uint32_t n_chunks = collet_scan_n_chunks(s->n_vocab);
+    double r = collet_rng_next(rng) * collet_scan_mass(s->mass, logits, s->n_vocab, top, temperature);
+    uint32_t c = 0, last = 0; // last: chunk that can be drawn, should rounding leave a crumb
+    for (; c < n_chunks && r >= s->mass[c]; c++) {
+        r -= s->mass[c];
+        if (s->mass[c] > 0.0)
+            last = c;
     }
-    *id = best_id;
-    *value = best;
-    return number;
+    if (c == n_chunks)
+        c = last;
+    const uint32_t begin = c * COLLET_SCAN_CHUNK, left = s->n_vocab - begin;
+    const uint32_t n = left < COLLET_SCAN_CHUNK ? left : COLLET_SCAN_CHUNK;
+    float weight[COLLET_SCAN_CHUNK];
+    collet_scan_weights(weight, logits + begin, n, top, temperature);
+    uint32_t token = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (weight[i] > 0.0f)
+            token = i;
+        r -= (double)weight[i];
+        if (r < 0.0)
+            break;
+    }
+    return begin + token;
+}
+
+// The largest logit and its lowest id; false when one is NaN.
+static bool largest(collet_sampler *s, const float *logits, uint32_t *id, float *value)
+{
+    if (!collet_scan_max(s->most, logits, s->n_vocab))
+        return false;
+    uint32_t best = 0;
+    for (uint32_t c = 1; c < collet_scan_n_chunks(s->n_vocab); c++)
+        if (s->most[c] > s->most[best])
+            best = c;
+    *value = s->most[best];
+    *id = best * COLLET_SCAN_CHUNK;
+    while (logits[*id] != *value)
+        ++*id;
+    return true;
 }
 
 collet_status collet_sampler_draw(collet_sampler *s, const float *logits, const collet_sampling *sampling,
@@ -282,29 +385,31 @@ collet_status collet_sampler_draw(collet_sampler *s, const float *logits, const 
     const float *l = adjusted(s, logits, sampling, history);
     uint32_t best_id;
     float best;
-    if (!largest(l, s->n_vocab, &best_id, &best) || !isfinite(best))
+    if (!largest(s, l, &best_id, &best) || !isfinite(best))
         return COLLET_E_FORMAT;
     if (sampling->temperature == 0.0f) {
         *token = best_id;
         return COLLET_OK;
     }
-    uint32_t n = 0;
     // min-p: p >= min_p * p_max  <=>  logit >= max + ln(min_p), whatever the temperature (applied before it)
-    float floor = sampling->min_p > 0.0f ? best + logf(sampling->min_p) : -INFINITY;
-    bool cut_first = sampling->top_k == 0 && sampling->top_p >= 1.0f;
-    for (uint32_t i = 0; i < s->n_vocab; i++)
-        if (!cut_first || l[i] >= floor)
-            s->candidates[n++] = (candidate){ .id = i, .logit = l[i] };
-    if (sampling->top_k > 0 && sampling->top_k < n) {
-        sort_best(s->candidates, n, sampling->top_k);
-        n = sampling->top_k;
+    const float floor = sampling->min_p > 0.0f ? best + logf(sampling->min_p) : -INFINITY;
+    const bool top_k = sampling->top_k > 0 && sampling->top_k < s->n_vocab, top_p = sampling->top_p < 1.0f;
+    if (!top_k && !top_p && floor == -INFINITY) {
+        *token = draw_any(s, l, best, sampling->temperature, rng);
+        return COLLET_OK;
     }
-    if (sampling->top_p < 1.0f)
-        n = cut_top_p(s, n, sampling->top_p);
+    uint32_t n;
+    if (top_k) {
+        n = gather_best(s, l, sampling->top_k);
+        if (top_p)
+            n = cut_top_p(s, n, best, sampling->top_p);
+    } else {
+        n = top_p ? gather_top_p(s, l, best, sampling->top_p) : gather(s, l, floor);
+    }
     uint32_t kept = 0;
     for (uint32_t i = 0; i < n; i++)
         if (s->candidates[i].logit >= floor)
             s->candidates[kept++] = s->candidates[i];
-    *token = draw(s, kept, sampling->temperature, rng);
+    *token = draw(s, kept, best, sampling->temperature, rng);
     return COLLET_OK;
 }

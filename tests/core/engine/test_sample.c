@@ -7,9 +7,11 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/engine/sample.h"
+#include "core/engine/sample_scan.h"
 
 #define N_VOCAB 1000
 
@@ -247,6 +249,155 @@ static void test_sample__every_top_k_of_every_order_ends_and_keeps_the_best(void
     }
 }
 
+// ---- a whole vocabulary in a few passes, against one that sorts everything ----
+
+typedef struct ranked {
+    uint32_t id;
+    double logit;
+} ranked;
+
+static int by_rank(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+    if (x->logit != y->logit)
+        return x->logit > y->logit ? -1 : 1;
+    return x->id < y->id ? -1 : 1;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return ((const ranked *)a)->id < ((const ranked *)b)->id ? -1 : 1;
+}
+
+static double mass_of(const ranked *r, uint32_t n, double temperature)
+{
+    double sum = 0.0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += exp((r[i].logit - r[0].logit) / temperature);
+    return sum;
+}
+
+// The chain word by word: sort, cut, cut, cut, draw; `all` has room for n.
+static uint32_t draw_plainly(ranked *all, const float *l, uint32_t n, const collet_sampling *s, collet_rng *rng)
+{
+    for (uint32_t i = 0; i < n; i++)
+        all[i] = (ranked){ i, (double)l[i] };
+    qsort(all, n, sizeof *all, by_rank);
+    const double top = all[0].logit;
+    const bool is_cut = s->top_k > 0 && s->top_k < n;
+    uint32_t kept = is_cut ? s->top_k : n;
+    if (s->top_p < 1.0f) {
+        const double share = (double)s->top_p * mass_of(all, kept, 1.0);
+        double sum = 0.0;
+        uint32_t k = 0;
+        while (k < kept && sum < share)
+            sum += exp(all[k++].logit - top);
+        kept = k;
+    }
+    while (s->min_p > 0.0f && (float)all[kept - 1].logit < (float)top + logf(s->min_p))
+        kept--;
+    double r = collet_rng_next(rng) * mass_of(all, kept, (double)s->temperature);
+    if (!is_cut && s->top_p >= 1.0f) // nothing was sorted: drawn by id
+        qsort(all, kept, sizeof *all, by_id);
+    for (uint32_t i = 0; i < kept; i++) {
+        r -= exp((all[i].logit - top) / (double)s->temperature);
+        if (r < 0.0)
+            return all[i].id;
+    }
+    return all[kept - 1].id;
+}
+
+static void test_sample__passes_over_chunks_draw_what_sorting_everything_draws(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = { 1, 2, 127, 128, 129, 1000, 8192, 20001 };
+    for (size_t k = 0; k < COLLET_COUNT(sizes); k++) {
+        const uint32_t n = sizes[k];
+        collet_sampler *sampler = collet_sampler_create(n);
+        float *l = malloc(n * sizeof *l);
+        ranked *all = malloc(n * sizeof *all);
+        collet_rng values, ours, theirs;
+        collet_rng_seed(&values, n);
+        collet_rng_seed(&ours, 5);
+        theirs = ours;
+        for (uint32_t round = 0; round < 60; round++) {
+            const bool coarse = round % 3 == 0; // many equals
+            for (uint32_t i = 0; i < n; i++)
+                l[i] = coarse ? (float)(uint32_t)(collet_rng_next(&values) * 6.0)
+                              : (float)(12.0 * collet_rng_next(&values) - 6.0);
+            if (round % 4 == 1)
+                for (uint32_t i = 0; i < n; i += 2)
+                    l[i] = -INFINITY; // forbidden
+            l[n / 2] = 9.0f;
+            const collet_sampling s = { .temperature = round % 2 ? 0.7f : 3.0f,
+                                        .top_k = round % 5 == 1 ? 40 : round % 5 == 2 ? 300 : 0,
+                                        .top_p = round % 7 == 1 ? 0.95f : round % 7 == 2 ? 0.3f : 1.0f,
+                                        .min_p = round % 6 == 2 ? 0.01f : 0.0f,
+                                        .repetition_penalty = 1.0f };
+            uint32_t got = n;
+            assert_int_equal(collet_sampler_draw(sampler, l, &s, &nothing_said, &ours, &got), COLLET_OK);
+            assert_int_equal(got, draw_plainly(all, l, n, &s, &theirs));
+        }
+        free(all);
+        free(l);
+        collet_sampler_destroy(sampler);
+    }
+}
+
+static void test_sample_scan__chunks_have_their_maximum_mass_and_weights(void **state)
+{
+    (void)state;
+    collet_rng rng;
+    collet_rng_seed(&rng, 11);
+    for (uint32_t n = 1; n <= 700; n += n < 140 ? 1 : 37) {
+        float *x = malloc(n * sizeof *x), most[6], weight[COLLET_SCAN_CHUNK]; // the sanitizer guards x's end
+        double mass[6], total = 0.0;
+        float top = -INFINITY;
+        for (uint32_t i = 0; i < n; i++) {
+            x[i] = (float)(200.0 * collet_rng_next(&rng) - 150.0);
+            top = fmaxf(top, x[i]);
+        }
+        const float temperature = 0.1f + (float)(n % 9);
+        assert_true(collet_scan_max(most, x, n));
+        const double got = collet_scan_mass(mass, x, n, top, temperature);
+        for (uint32_t c = 0; c < collet_scan_n_chunks(n); c++) {
+            const uint32_t begin = c * COLLET_SCAN_CHUNK;
+            const uint32_t size = n - begin < COLLET_SCAN_CHUNK ? n - begin : COLLET_SCAN_CHUNK;
+            float want_most = -INFINITY;
+            double want = 0.0, sum = 0.0;
+            collet_scan_weights(weight, x + begin, size, top, temperature);
+            for (uint32_t i = 0; i < size; i++) {
+                const double e = exp(((double)x[begin + i] - (double)top) / (double)temperature);
+                want_most = fmaxf(want_most, x[begin + i]);
+                want += e;
+                sum += (double)weight[i];
+                // the argument's own rounding counts as well: half a unit of (x - top) / temperature
+                assert_true(fabs((double)weight[i] - e) <= 2e-5 * e + 2e-38);
+            }
+            assert_true(most[c] == want_most);
+            assert_true(fabs(mass[c] - want) <= 2e-5 * want + 1e-36);
+            assert_true(fabs(mass[c] - sum) <= 1e-5 * sum + 1e-36);
+            total += mass[c];
+        }
+        assert_true(fabs(got - total) <= 1e-12 * total);
+        free(x);
+    }
+}
+
+static void test_sample_scan__one_that_is_no_number_is_found_anywhere(void **state)
+{
+    (void)state;
+    float x[300], most[3];
+    for (uint32_t at = 0; at < 300; at++) {
+        for (uint32_t i = 0; i < 300; i++)
+            x[i] = i == at ? NAN : -1.0f;
+        assert_false(collet_scan_max(most, x, 300));
+    }
+    double mass[1];
+    const float one[] = { 2.0f, -INFINITY, 2.0f - 1e-6f };
+    assert_true(collet_scan_mass(mass, one, 3, 2.0f, 1e-40f) == 1.0); // colder than floats can say: greedy
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +413,9 @@ int main(void)
         cmocka_unit_test_setup(test_sample__logits_that_are_no_numbers_are_refused, fill),
         cmocka_unit_test_setup(test_sample__settings_out_of_range_are_named, fill),
         cmocka_unit_test_setup(test_sample__top_logits_are_sorted_and_complete, fill),
+        cmocka_unit_test(test_sample__passes_over_chunks_draw_what_sorting_everything_draws),
+        cmocka_unit_test(test_sample_scan__chunks_have_their_maximum_mass_and_weights),
+        cmocka_unit_test(test_sample_scan__one_that_is_no_number_is_found_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
