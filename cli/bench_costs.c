@@ -2,6 +2,7 @@
 // cli/bench_costs.c
 #include "cli/bench_costs.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,4 +154,40 @@ json_t *collet_bench_costs_json(const collet_plan *plan, const collet_bench_ceil
     }
     free_table(&t);
     return list;
+}
+
+// ---- the thread pool ----
+
+static const char *const phase_names[COLLET_BENCH_PHASES] = { "prefill", "decode" };
+
+void collet_bench_add_pool(collet_pool_stats *sum, collet_pool_stats stats)
+{
+    sum->n_regions += stats.n_regions;
+    sum->n_moved += stats.n_moved;
+    sum->region_s += stats.region_s;
+    sum->wait_s += stats.wait_s;
+}
+
+void collet_bench_print_pool(const collet_pool_stats stats[COLLET_BENCH_PHASES])
+{
+    for (int p = 0; p < COLLET_BENCH_PHASES; p++) {
+        const collet_pool_stats *s = &stats[p];
+        if (s->n_regions > 0)
+            printf("pool, %s: %" PRIu64 " regions of %.1f us, %.1f%% of it waiting for other workers; %" PRIu64
+                   " tasks moved\n",
+                   phase_names[p], s->n_regions, 1e6 * s->region_s / (double)s->n_regions,
+                   100.0 * ratio(s->wait_s, s->region_s), s->n_moved);
+    }
+}
+
+json_t *collet_bench_pool_json(const collet_pool_stats stats[COLLET_BENCH_PHASES])
+{
+    json_t *object = json_object();
+    for (int p = 0; p < COLLET_BENCH_PHASES; p++)
+        if (stats[p].n_regions > 0)
+            json_object_set_new(object, phase_names[p],
+                                json_pack("{s:I, s:I, s:f, s:f}", "regions", (json_int_t)stats[p].n_regions,
+                                          "tasks_moved", (json_int_t)stats[p].n_moved, "seconds", stats[p].region_s,
+                                          "waiting_s", stats[p].wait_s));
+    return object;
 }

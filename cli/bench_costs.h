@@ -19,4 +19,10 @@ typedef struct collet_bench_ceilings {
 void collet_bench_print_costs(const collet_plan *plan, const collet_bench_ceilings *ceilings);
 json_t *collet_bench_costs_json(const collet_plan *plan, const collet_bench_ceilings *ceilings);
 
+// What the thread pool's regions cost in each phase.
+typedef enum collet_bench_phase { COLLET_BENCH_PREFILL, COLLET_BENCH_DECODE, COLLET_BENCH_PHASES } collet_bench_phase;
+void collet_bench_add_pool(collet_pool_stats *sum, collet_pool_stats stats);
+void collet_bench_print_pool(const collet_pool_stats stats[COLLET_BENCH_PHASES]);
+json_t *collet_bench_pool_json(const collet_pool_stats stats[COLLET_BENCH_PHASES]);
+
 #endif

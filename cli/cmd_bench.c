@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/cmd_bench.c - tokens per second, and the fraction of the memory's read bandwidth that decoding reaches.
 //
-// Repetitions interleave the read probe, prefill and decode, so that a noisy minute touches all three alike; medians
-// are printed with the smallest and the largest. One repetition in front warms up and is not counted.
+// Repetitions interleave prefill, the read probe, decode and the probe again, so that a noisy minute touches all alike;
+// medians are printed with the smallest and the largest. The fraction of read bandwidth is taken within a repetition,
+// of the mean of the probe before and after. One repetition in front warms up and is not counted.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@ typedef struct bench {
     uint32_t *prompt;
     collet_read_probe *probe;
     double prefill[REPS_MAX], decode[REPS_MAX], read[REPS_MAX]; // tokens/s, tokens/s, bytes/s
+    double fraction[REPS_MAX];                                  // of read bandwidth that decode reached
+    collet_pool_stats pool[COLLET_BENCH_PHASES];                // of all repetitions; with `ops` only
     double peaks[COLLET_N_PEAKS][REPS_MAX];                     // operations/s
     bool ops;
 } bench;
@@ -82,22 +85,39 @@ static collet_status run_requests(bench *b, uint32_t n, uint32_t n_prompt, uint3
     return st;
 }
 
+// run_requests() with the pool's statistics of the phase: two readings of the clock for each parallel region, so only
+// where ops are timed as well.
+static collet_status run_phase(bench *b, collet_bench_phase phase, uint32_t n, uint32_t n_prompt, uint32_t n_gen,
+                               collet_request_timing *timing, collet_error *err)
+{
+    collet_pool *pool = collet_runtime_pool(b->o.runtime);
+    collet_pool_time(pool, b->ops);
+    collet_status st = run_requests(b, n, n_prompt, n_gen, timing, err);
+    collet_pool_time(pool, false);
+    if (b->ops)
+        collet_bench_add_pool(&b->pool[phase], collet_pool_stats_of(pool));
+    return st;
+}
+
 static collet_status run_once(bench *b, uint32_t rep, collet_error *err)
 {
     collet_request_timing t = { 0 };
     collet_pool *pool = collet_runtime_pool(b->o.runtime);
-    b->read[rep] = collet_read_probe_run(b->probe);
     for (collet_peak p = 0; b->ops && p < COLLET_N_PEAKS; p++)
         b->peaks[p][rep] = collet_peak_run(pool, p, collet_runtime_isa(b->o.runtime)->mask);
     collet_status st = COLLET_OK;
     if (b->n_prompt) {
-        st = run_requests(b, 1, b->n_prompt, 1, &t, err);
+        st = run_phase(b, COLLET_BENCH_PREFILL, 1, b->n_prompt, 1, &t, err);
         double prefill_s = t.prefill_s + t.decode_s; // the step that read the prompt's last token is either
         b->prefill[rep] = st == COLLET_OK ? (double)b->n_prompt / prefill_s : 0.0;
     }
+    b->read[rep] = collet_read_probe_run(b->probe);
     if (st == COLLET_OK && b->n_gen) {
-        st = run_requests(b, b->n_batch, 1, b->n_gen, &t, err);
+        st = run_phase(b, COLLET_BENCH_DECODE, b->n_batch, 1, b->n_gen, &t, err);
         b->decode[rep] = st == COLLET_OK ? b->n_batch * (double)t.decode_tokens / t.decode_s : 0.0;
+        b->read[rep] = 0.5 * (b->read[rep] + collet_read_probe_run(b->probe));
+        b->fraction[rep] = b->decode[rep] / b->n_batch *
+                           (double)collet_plan_decode_bytes(collet_engine_plan(b->o.engine)) / b->read[rep];
     }
     return st;
 }
@@ -114,6 +134,7 @@ static int print_json(const bench *b, figure prefill, figure decode, figure read
 {
     char hash[24];
     collet_plan *plan = collet_engine_plan(b->o.engine);
+    const double step_bytes = (double)collet_plan_decode_bytes(plan);
     snprintf(hash, sizeof hash, "%016" PRIx64, collet_plan_hash(plan));
     json_t *object = json_object();
     json_object_set_new(object, "model", json_string(collet_model_path(b->o.model)));
@@ -129,7 +150,7 @@ static int print_json(const bench *b, figure prefill, figure decode, figure read
                             json_pack("{s:i, s:i, s:f, s:f, s:f, s:I, s:f, s:f}", "tokens", (int)b->n_gen, "batch",
                                       (int)b->n_batch, "tokens_per_s", decode.median, "min", decode.min, "max",
                                       decode.max, "bytes_per_step", (json_int_t)collet_plan_decode_bytes(plan),
-                                      "bytes_per_s", fraction * read.median, "fraction_of_read", fraction));
+                                      "bytes_per_s", step_bytes * decode.median / b->n_batch, "fraction_of_read", fraction));
     json_object_set_new(object, "read",
                         json_pack("{s:f, s:f, s:f}", "bytes_per_s", read.median, "min", read.min, "max", read.max));
     if (b->ops) {
@@ -140,6 +161,7 @@ static int print_json(const bench *b, figure prefill, figure decode, figure read
                 json_object_set_new(peaks, collet_peak_name(p), json_real(ceilings.peak[p]));
         json_object_set_new(object, "peak_ops_per_s", peaks);
         json_object_set_new(object, "ops", collet_bench_costs_json(plan, &ceilings));
+        json_object_set_new(object, "pool", collet_bench_pool_json(b->pool));
     }
     return collet_cli_print_json(object, JSON_INDENT(1));
 }
@@ -148,8 +170,8 @@ static int print_result(const collet_args *args, const bench *b)
 {
     figure prefill = figure_of(b->prefill, b->n_reps), decode = figure_of(b->decode, b->n_reps);
     figure read = figure_of(b->read, b->n_reps);
-    double decode_bytes = (double)collet_plan_decode_bytes(collet_engine_plan(b->o.engine));
-    double fraction = decode.median / b->n_batch * decode_bytes / read.median;
+    double fraction = figure_of(b->fraction, b->n_reps).median;
+    double step_bytes = (double)collet_plan_decode_bytes(collet_engine_plan(b->o.engine));
     if (collet_args_bool(args, "json"))
         return print_json(b, prefill, decode, read, fraction);
     printf("%s, %u threads, median of %u [min..max]\n", collet_model_path(b->o.model),
@@ -158,11 +180,12 @@ static int print_result(const collet_args *args, const bench *b)
         printf("prefill %5u  %9.1f tokens/s  [%.1f..%.1f]\n", b->n_prompt, prefill.median, prefill.min, prefill.max);
     if (b->n_gen)
         printf("decode  %5u  %9.1f tokens/s  [%.1f..%.1f]  %.1f GB/s of weights, %.2f of read bandwidth\n", b->n_gen,
-               decode.median, decode.min, decode.max, 1e-9 * fraction * read.median, fraction);
+               decode.median, decode.min, decode.max, 1e-9 * step_bytes * decode.median / b->n_batch, fraction);
     printf("read           %9.1f GB/s      [%.1f..%.1f]\n", 1e-9 * read.median, 1e-9 * read.min, 1e-9 * read.max);
     if (b->ops) {
         const collet_bench_ceilings ceilings = ceilings_of(b);
         collet_bench_print_costs(collet_engine_plan(b->o.engine), &ceilings);
+        collet_bench_print_pool(b->pool);
     }
     return collet_cli_finish();
 }
@@ -182,6 +205,7 @@ static int run_opened(const collet_args *args, bench *b)
                                       collet_runtime_isa(b->o.runtime)->mask, &err);
     if (st == COLLET_OK)
         st = run_once(b, 0, &err); // warm-up: overwritten
+    memset(b->pool, 0, sizeof b->pool);
     collet_plan_time_ops(collet_engine_plan(b->o.engine), b->ops);
     for (uint32_t rep = 0; rep < b->n_reps && st == COLLET_OK; rep++)
         st = run_once(b, rep, &err);
@@ -236,7 +260,8 @@ static const collet_flag flags[] = {
       .help = "repetitions after one that is not counted" },
     { .name = "ops",
       .type = COLLET_OPT_BOOL,
-      .help = "also a table of each kind of op: time, bytes, operations, fractions of the measured peaks" },
+      .help = "also a table of each kind of op: time, bytes, operations, fractions of the measured peaks; and what "
+              "the thread pool's parallel regions cost" },
     { 0 },
 };
 

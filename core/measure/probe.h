@@ -29,8 +29,8 @@ typedef enum collet_peak {
 
 const char *collet_peak_name(collet_peak peak); // "f32", "int8", "tile_bf16", "tile_int8"
 
-// Operations per second (a multiply-add counts two) from registers alone, all workers at once, for about 10 ms.
-// 0.0: the machine lacks the unit.
+// Operations per second (a multiply-add counts two) from registers alone, all workers at once: the best of the
+// loops that the levels have, about 10 ms for each. 0.0: the machine lacks the unit.
 double collet_peak_run(collet_pool *pool, collet_peak peak, uint32_t isa_mask);
 
 #endif

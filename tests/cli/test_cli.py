@@ -178,6 +178,10 @@ class Numbers(ProgramTest):
         for row in decode:
             self.assertGreater(row["ops"], 0)
             self.assertGreater(row["seconds"], 0)
+        for phase in "prefill", "decode":
+            pool = bench["pool"][phase]
+            self.assertGreater(pool["regions"], 0)
+            self.assertLess(pool["waiting_s"], pool["seconds"])
 
 
 class Trouble(ProgramTest):

@@ -47,8 +47,10 @@ const collet_cpu_matmul_kernel *collet_cpu_matmul_choose(const char *format, uin
     return best;
 }
 
-uint32_t collet_cpu_matmul_token_block(uint32_t n_in)
+uint32_t collet_cpu_matmul_token_block(const collet_cpu_packing *packing, uint32_t n_in)
 {
+    if (!packing)
+        return DENSE_TOKENS;
     const uint32_t n = TOKEN_BLOCK_BYTES / (n_in / 32 * (uint32_t)sizeof(collet_cpu_act) + 1);
     return n >= 8 ? n & ~7u : 8;
 }
@@ -386,7 +388,7 @@ static collet_status run(void *inst, const collet_frame *f)
     }
     if (op->n_planes == 2)
         j.fine = (float *)(void *)(j.act + (uint64_t)j.n_tokens * (op->n_in / 32));
-    j.token_block = op->packing ? collet_cpu_matmul_token_block(op->n_in) : DENSE_TOKENS;
+    j.token_block = collet_cpu_matmul_token_block(op->packing, op->n_in);
     if (j.n_tokens <= FEW_TOKENS) {
         // faster here than a second parallel region would be
         (j.fine ? quantize_fine : quantize)(&j, 0, op->packing ? j.n_tokens : 0);

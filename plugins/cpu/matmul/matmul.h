@@ -83,9 +83,6 @@ extern const size_t collet_cpu_n_matmul_kernels;
 // The last line of the format that isa_mask can run; NULL: none.
 const collet_cpu_matmul_kernel *collet_cpu_matmul_choose(const char *format, uint32_t isa_mask);
 
-// How many tokens one walk over the panels takes, so that their activations stay in the second-level cache meanwhile.
-uint32_t collet_cpu_matmul_token_block(uint32_t n_in);
-
 // How a format is packed: NULL for formats that are read as they are (f32, f16, bf16) and for unknown ones.
 typedef struct collet_cpu_packing {
     const char *format, *layout;
@@ -98,5 +95,9 @@ const collet_cpu_packing *collet_cpu_packing_find(const char *format);
 // The canonical block of row `row` (< R8_ROWS) of a record, for those who read single rows (embed); NULL as above.
 typedef void collet_cpu_unpack_fn(void *block, const uint8_t *record, uint32_t row);
 collet_cpu_unpack_fn *collet_cpu_unpack_find(const char *format);
+
+// How many tokens one walk over the panels takes, so that their activations stay in the second-level cache meanwhile.
+// packing: NULL for weights that are read as they are.
+uint32_t collet_cpu_matmul_token_block(const collet_cpu_packing *packing, uint32_t n_in);
 
 #endif
