@@ -4,9 +4,9 @@
 //
 //     bench_kernels [--filter TEXT] [--shape N_OUTxN_IN] [--tokens N] [--threads N] [--rounds N] [--json]
 //
-// A round takes the read probe, one token, the probe again, five tokens, the peak probe and a prefill in turn, so that a
-// noisy moment touches a number and what it is divided by alike; each figure is the median of the rounds' own. Weights
-// rotate over more memory than the last-level cache holds, so a decode row is about memory. `of peak` is of f32
+// A round takes the read probe, one token, the probe again, five tokens, the peak probe and a prefill in turn, so that
+// a noisy moment touches a number and what it is divided by alike; each figure is the median of the rounds' own.
+// Weights rotate over more memory than the last-level cache holds, so a decode row is about memory. `of peak` is of f32
 // multiply-adds for weights that are read as they are, of bytes for packed ones, of tiles for AMX. `pack GB/s` is of
 // canonical bytes, one thread.
 #include <stdbool.h>
@@ -23,7 +23,8 @@
 #include "plugins/cpu/matmul/matmul.h"
 
 #define ROTATE_BYTES (128u << 20) // at least, and
-#define ROTATE_CACHES 4u          // times the last-level cache
+#define ROTATE_CACHES 2u          // times the last-level cache, but
+#define ROTATE_MAX (768ull << 20) // at most: some machines show the cache of the whole socket
 #define PROBE_BYTES (192u << 20)
 #define COPIES_MAX 4096u
 #define STEP_TOKENS 5u // of target C8: a step that verifies a draft of four
@@ -304,6 +305,7 @@ int main(int argc, char **argv)
     collet_isa_probe(&isa);
     o.isa_mask = isa.mask;
     o.rotate_bytes = ROTATE_CACHES * isa.l3_bytes > ROTATE_BYTES ? ROTATE_CACHES * isa.l3_bytes : ROTATE_BYTES;
+    o.rotate_bytes = o.rotate_bytes < ROTATE_MAX ? o.rotate_bytes : ROTATE_MAX;
     const uint64_t probe_bytes = o.rotate_bytes > PROBE_BYTES ? o.rotate_bytes : PROBE_BYTES;
     collet_pool *pool = NULL;
     collet_read_probe *probe = NULL;

@@ -150,7 +150,8 @@ static int print_json(const bench *b, figure prefill, figure decode, figure read
                             json_pack("{s:i, s:i, s:f, s:f, s:f, s:I, s:f, s:f}", "tokens", (int)b->n_gen, "batch",
                                       (int)b->n_batch, "tokens_per_s", decode.median, "min", decode.min, "max",
                                       decode.max, "bytes_per_step", (json_int_t)collet_plan_decode_bytes(plan),
-                                      "bytes_per_s", step_bytes * decode.median / b->n_batch, "fraction_of_read", fraction));
+                                      "bytes_per_s", step_bytes * decode.median / b->n_batch, "fraction_of_read",
+                                      fraction));
     json_object_set_new(object, "read",
                         json_pack("{s:f, s:f, s:f}", "bytes_per_s", read.median, "min", read.min, "max", read.max));
     if (b->ops) {
