@@ -53,10 +53,11 @@ class Bench:
         self.foreign = 0.0  # the most that any run of this row had
         self.begin = time.monotonic()
         self.peers = {}
-        for peer in args.peer:
-            level, _, folder = peer.rpartition("=")
-            if level in ("", args.isa):
-                self.peers["llama.cpp" if not level else f"llama.cpp ({level} build)"] = pathlib.Path(folder).resolve()
+        named = [peer.rpartition("=")[::2] for peer in args.peer]
+        level = args.isa if any(level == args.isa for level, _ in named) else ""
+        for i, folder in enumerate(folder for of, folder in named if of == level):
+            name = f"llama.cpp{f' ({level} build)' if level else ''}{f' {i + 1}' if i else ''}"
+            self.peers[name] = pathlib.Path(folder).resolve()
 
     # ---- running ----
 
@@ -283,9 +284,12 @@ def c12(b, _case):
     row = pairs(b, b.args.pairs or 5, {**command, "busy": 1}, {"alone": command}, rate)
     notes = []
     for name in b.peers:
-        alone = b.peer(name, "llama-bench", "-m", m, "-t", b.args.threads, "-r", 1, "-p", 0, "-n", 32, "-o", "json")
-        r = b.run([alone, {**alone, "busy": 1}])
-        notes.append(f"{name} {rate(r[1]) / rate(r[0]):.2f}")
+        alone = b.peer(name, "llama-bench", "-m", m, "-t", b.args.threads, "-r", 1, "-p", 0, "-n", 8, "-o", "json")
+        try:
+            r = b.run([alone, {**alone, "busy": 1}])
+            notes.append(f"{name} {rate(r[1]) / rate(r[0]):.2f}")
+        except RuntimeError:
+            notes.append(f"{name} did not end")  # threads that spin at barriers
     return {**row, "note": "; ".join(notes)}
 
 
@@ -307,9 +311,11 @@ def machine_of(b):
 
 
 def git_commit():
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True,
-                          check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    try:
+        return subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True,
+                              check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""  # a copy without its history
 
 
 def load(path, b, machine):
@@ -372,7 +378,8 @@ def main():
     ap = argparse.ArgumentParser(description="Measure the targets C1 to C12 and write docs/PERFORMANCE.md's table.")
     ap.add_argument("--isa", choices=("avx2", "avx512", "amx"), help="the level to measure")
     ap.add_argument("--peer", action="append", default=[], metavar="[LEVEL=]DIR",
-                    help="a folder with llama-bench and so on; with LEVEL=, for that level only")
+                    help="a folder with llama-bench and so on; the best of several counts; with LEVEL=, for that "
+                         "level and instead of those without")
     ap.add_argument("--only", help="C1,C7: these targets only")
     ap.add_argument("--case", help="only cases that match this regular expression")
     ap.add_argument("--missing", action="store_true", help="only rows that have no figure yet")
