@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "plugins/common/f16.h"
+
 #define LANES 1
 
 typedef float lanes;
@@ -48,6 +50,19 @@ static inline lanes lanes_min(lanes a, lanes b)
 static inline lanes lanes_round(lanes a)
 {
     return (a + 12582912.0f) - 12582912.0f;
+}
+
+// What f16 makes of it.
+static inline lanes lanes_half(lanes a)
+{
+    return collet_f16_to_f32(collet_f32_to_f16(a));
+}
+
+// to[e] = round((x[e] + add) * inv), held between low and high, less low; for 16 elements. NaN gives 0.
+static inline void lanes_codes(uint8_t *to, const float *x, float add, float inv, float low, float high)
+{
+    for (uint32_t e = 0; e < 16; e++)
+        to[e] = (uint8_t)(lanes_round(lanes_min(lanes_max((x[e] + add) * inv, low), high)) - low);
 }
 
 // a > b ? yes : no

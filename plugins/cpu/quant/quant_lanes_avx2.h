@@ -45,6 +45,26 @@ static inline lanes lanes_pick(lanes a, lanes b, lanes yes, lanes no)
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
 }
 
+static inline lanes lanes_half(lanes a)
+{
+    return _mm256_cvtph_ps(_mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
+static inline __m256i lanes_code_8(const float *x, __m256 add, __m256 inv, __m256 low, __m256 high)
+{
+    const __m256 t = _mm256_mul_ps(_mm256_add_ps(_mm256_loadu_ps(x), add), inv);
+    return _mm256_cvtps_epi32(_mm256_sub_ps(lanes_round(lanes_min(lanes_max(t, low), high)), low));
+}
+
+static inline void lanes_codes(uint8_t *to, const float *x, float add, float inv, float low, float high)
+{
+    const __m256 a = lanes_set(add), i = lanes_set(inv), l = lanes_set(low), h = lanes_set(high);
+    __m256i words = _mm256_packs_epi32(lanes_code_8(x, a, i, l, h), lanes_code_8(x + 8, a, i, l, h));
+    words = _mm256_permute4x64_epi64(words, 0xd8); // packing went by halves of registers
+    _mm_storeu_si128((__m128i *)to,
+                     _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+
 // Eight by eight at a time: pairs of rows, pairs of pairs, halves.
 static inline void lanes_load_columns(lanes *x, const float *from, uint32_t n)
 {
