@@ -21,10 +21,9 @@ void collet_dequantize_q4_0(const void *src, float *dst, uint64_t n)
 // Without importances, the value of largest magnitude, sign included, becomes code 0: -8 d is hit exactly.
 static float scale_of(float *inv, const float *x, const float *importances)
 {
-    float d, w[32];
+    float d;
     if (importances) {
-        collet_search_weights(w, x, importances, collet_lanes_squares(x, 32) / 32.0f);
-        d = collet_f16_to_f32(collet_f32_to_f16(collet_search_scale(x, w, 8.0f)));
+        d = collet_f16_to_f32(collet_f32_to_f16(collet_search_scale(x, importances, 8.0f)));
     } else {
         d = collet_signed_peak(x, 32) / -8.0f;
     }

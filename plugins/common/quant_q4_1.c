@@ -21,10 +21,9 @@ void collet_dequantize_q4_1(const void *src, float *dst, uint64_t n)
 // Without importances, the smallest value becomes code 0 and the largest code 15.
 static float scale_of(float *min, const float *x, const float *importances)
 {
-    float d, max, w[32];
+    float d, max;
     if (importances) {
-        collet_search_weights(w, x, importances, collet_lanes_squares(x, 32) / 32.0f);
-        d = collet_f16_to_f32(collet_f32_to_f16(collet_search_affine(min, x, w, 15.0f)));
+        d = collet_f16_to_f32(collet_f32_to_f16(collet_search_affine(min, x, importances, 15.0f)));
         *min = collet_f16_to_f32(collet_f32_to_f16(*min));
     } else {
         *min = collet_range(&max, x, 32);

@@ -23,10 +23,9 @@ void collet_dequantize_q5_0(const void *src, float *dst, uint64_t n)
 // As in q4_0.
 static float scale_of(float *inv, const float *x, const float *importances)
 {
-    float d, w[32];
+    float d;
     if (importances) {
-        collet_search_weights(w, x, importances, collet_lanes_squares(x, 32) / 32.0f);
-        d = collet_f16_to_f32(collet_f32_to_f16(collet_search_scale(x, w, 16.0f)));
+        d = collet_f16_to_f32(collet_f32_to_f16(collet_search_scale(x, importances, 16.0f)));
     } else {
         d = collet_signed_peak(x, 32) / -16.0f;
     }

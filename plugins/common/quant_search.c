@@ -111,8 +111,11 @@ float collet_search_affine(float *min, const float *x, const float *w, float n)
         a.mean = collet_lanes_fold(s_x) * a.w_inv;
         for (uint32_t i = 0; i < 32; i++)
             a.wx[i] = w[i] * (x[i] - a.mean);
-        for (int32_t k = -COLLET_SEARCH_AFFINE_TRIES; k <= COLLET_SEARCH_AFFINE_TRIES; k++)
-            affine_try(&a, (n + COLLET_SEARCH_AFFINE_STEP * (float)k) / (max - a.min), a.min);
+        for (int32_t k = -COLLET_SEARCH_AFFINE_TRIES; k <= COLLET_SEARCH_AFFINE_TRIES; k++) {
+            float steps = n + COLLET_SEARCH_AFFINE_STEP * (float)k;
+            affine_try(&a, steps / (max - low), low);
+            affine_try(&a, steps / (max - a.min), a.min);
+        }
         for (uint32_t k = 0; k < COLLET_SEARCH_AFFINE_ROUNDS && a.d > 0.0f; k++)
             affine_try(&a, 1.0f / a.d, a.min);
     }

@@ -20,8 +20,8 @@
 // Tries of a symmetric scale: 1/d = -(n + step k) / peak for k = -tries .. tries.
 #define COLLET_SEARCH_SCALE_TRIES 9
 #define COLLET_SEARCH_SCALE_STEP 0.1f
-// Of a scale with a minimum: 1/d = (n + step k) / (max - min), min being the best so far; then rounds of codes from the
-// best scale and minimum, and the best scale and minimum for these codes.
+// Of a scale with a minimum: 1/d = (n + step k) / (max - min), min being the smallest value and then the best so far;
+// then rounds of codes from the best scale and minimum, and the best scale and minimum for these codes.
 #define COLLET_SEARCH_AFFINE_TRIES 9
 #define COLLET_SEARCH_AFFINE_STEP 0.1f
 #define COLLET_SEARCH_AFFINE_ROUNDS 3

@@ -43,8 +43,11 @@ V16_INLINE float search_affine(float *min, affine *a, float max)
         a->mean = x_sum * a->w_inv;
         for (int k = 0; k < 2; k++)
             a->wx[k] = v16_mul(a->w[k], v16_sub(a->x[k], v16_all(a->mean)));
-        for (int k = -COLLET_SEARCH_AFFINE_TRIES; k <= COLLET_SEARCH_AFFINE_TRIES; k++)
-            affine_try(a, (a->n + COLLET_SEARCH_AFFINE_STEP * (float)k) / (max - a->min), a->min);
+        for (int k = -COLLET_SEARCH_AFFINE_TRIES; k <= COLLET_SEARCH_AFFINE_TRIES; k++) {
+            float steps = a->n + COLLET_SEARCH_AFFINE_STEP * (float)k;
+            affine_try(a, steps / (max - low), low);
+            affine_try(a, steps / (max - a->min), a->min);
+        }
         for (int k = 0; k < COLLET_SEARCH_AFFINE_ROUNDS && a->d > 0.0f; k++)
             affine_try(a, 1.0f / a->d, a->min);
     }
@@ -62,7 +65,8 @@ V16_INLINE void affine_codes(__m128i codes[2], uint16_t *d_stored, uint16_t *m_s
     float max = v16_largest(v16_max(a.x[0], a.x[1])), d;
     float min = -v16_largest(v16_max(v16_sub(v16_all(0.0f), a.x[0]), v16_sub(v16_all(0.0f), a.x[1])));
     if (importances) {
-        v16_weights(a.w, a.x, importances, v16_sum(v16_products(a.x, a.x)) / 32.0f);
+        a.w[0] = v16_load(importances);
+        a.w[1] = v16_load(importances + 16);
         d = v16_f32(v16_f16(search_affine(&min, &a, max)));
         min = v16_f32(v16_f16(min));
     } else {

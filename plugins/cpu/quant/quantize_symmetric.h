@@ -30,8 +30,7 @@ V16_INLINE void symmetric_codes(__m128i codes[2], uint16_t *stored, const float 
     const v16 x[2] = { v16_load(src), v16_load(src + 16) };
     float d, peak = v16_peak(src, x);
     if (importances) {
-        v16 w[2];
-        v16_weights(w, x, importances, v16_sum(v16_products(x, x)) / 32.0f);
+        const v16 w[2] = { v16_load(importances), v16_load(importances + 16) };
         d = v16_f32(v16_f16(search_scale(x, w, peak, n)));
     } else {
         d = peak / -n;
