@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/memory.h"
 #include "cli/open.h"
 #include "cli/print_json.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/base/memory.h"
 #include "core/engine/stop_text.h"
 
 #define PROMPT_BYTES_MAX (64u << 20)
@@ -176,13 +178,20 @@ static collet_status answer_prompt(answer *a, collet_request *r, collet_error *e
 
 static json_t *memory_json(answer *a)
 {
-    collet_memory_row rows[64];
-    size_t n = collet_runtime_memory(a->o.runtime, rows, COLLET_COUNT(rows));
+    collet_owners owners = { 0 };
+    collet_owners_gather(&owners, &a->o);
     json_t *memory = json_object();
-    json_object_set_new(memory, "weights, mapped", json_integer((json_int_t)collet_model_weight_bytes(a->o.model)));
-    for (size_t i = 0; i < n; i++)
-        json_object_set_new(memory, rows[i].tag, json_integer((json_int_t)rows[i].n_bytes));
+    for (size_t i = 0; i < owners.n; i++)
+        json_object_set_new(memory, owners.rows[i].name, json_integer((json_int_t)owners.rows[i].n_bytes));
     return memory;
+}
+
+static json_t *resident_json(void)
+{
+    collet_memory_use use;
+    collet_memory_use_get(&use);
+    return json_pack("{s:I, s:I, s:I}", "bytes", (json_int_t)use.resident, "file_bytes", (json_int_t)use.resident_file,
+                     "peak_bytes", (json_int_t)use.peak);
 }
 
 static int print_json(answer *a, const collet_request *r)
@@ -200,10 +209,10 @@ static int print_json(answer *a, const collet_request *r)
                                (int)t.decode_tokens, "first_token_s", t.first_token_s);
     uint64_t n_replays = 0, n_captures = 0;
     collet_plan_replays(collet_engine_plan(a->o.engine), &n_replays, &n_captures);
-    json_t *object =
-        json_pack("{s:o, s:O, s:o, s:s, s:o, s:o, s:s, s:{s:I, s:I}}", "prompt_ids", prompt, "ids", a->ids, "text",
-                  text, "finish_reason", a->finish_reason, "timing", timing, "memory", memory_json(a), "plan", hash,
-                  "capture", "recorded", (json_int_t)n_captures, "replayed", (json_int_t)n_replays);
+    json_t *object = json_pack("{s:o, s:O, s:o, s:s, s:o, s:o, s:o, s:s, s:{s:I, s:I}}", "prompt_ids", prompt, "ids",
+                               a->ids, "text", text, "finish_reason", a->finish_reason, "timing", timing, "memory",
+                               memory_json(a), "resident", resident_json(), "plan", hash, "capture", "recorded",
+                               (json_int_t)n_captures, "replayed", (json_int_t)n_replays);
     if (object && a->n_top)
         json_object_set(object, "top_logits", a->top_logits);
     if (a->failed) {

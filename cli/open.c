@@ -7,16 +7,20 @@
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "core/base/error.h"
 #include "core/engine/vocab_gguf.h"
 
-static collet_request *_Atomic interrupted_request; // what SIGINT cancels: a handler has no other way to know
+// What SIGINT ends: loading, then a request. A handler has no other way to know.
+static atomic_bool interrupted_loading;
+static collet_request *_Atomic interrupted_request;
 
 static void on_interrupt(int signal_number)
 {
     collet_request *r = atomic_load(&interrupted_request);
+    atomic_store(&interrupted_loading, true);
     if (r)
         collet_request_cancel(r);
-    signal(signal_number, SIG_DFL);
+    signal(signal_number, SIG_DFL); // the second one ends the program at once
 }
 
 void collet_interrupt_cancels(collet_request *r)
@@ -67,9 +71,15 @@ static int open_model(collet_opened *o, const collet_args *args, uint32_t what)
     if (what & COLLET_OPEN_ENGINE) {
         collet_engine_opts opts;
         collet_open_engine_opts(o, what, &opts);
-        if (collet_engine_create(&o->engine, o->model, &opts, &err) != COLLET_OK)
+        signal(SIGINT, on_interrupt);
+        st = collet_engine_create(&o->engine, o->model, &opts, &err);
+        signal(SIGINT, SIG_DFL);
+        if (st == COLLET_OK && atomic_load(&interrupted_loading)) // too late for whoever looks while loading
+            st = collet_fail(&err, COLLET_E_CANCELLED, "interrupted while loading");
+        if (st != COLLET_OK)
             return collet_cli_fail(&err, model_exit(&err));
     }
+    collet_gguf_forget_header(collet_model_gguf(o->model));
     return COLLET_EXIT_OK;
 }
 
@@ -83,7 +93,8 @@ int collet_open(collet_opened *o, const collet_args *args, uint32_t what)
     collet_error err = COLLET_ERROR_INIT;
     const collet_runtime_opts opts = { .profile = o->session.profile,
                                        .registry = o->session.registry,
-                                       .log = &o->session.log };
+                                       .log = &o->session.log,
+                                       .cancelled = &interrupted_loading };
     if (collet_runtime_create(&o->runtime, &opts, &err) != COLLET_OK)
         exit_code = collet_cli_fail(&err, COLLET_EXIT_FAILED);
     else if (what != COLLET_OPEN_RUNTIME)

@@ -474,6 +474,12 @@ collet_status collet_gguf_open(collet_gguf **out, const char *path, collet_error
     return st;
 }
 
+void collet_gguf_forget_header(const collet_gguf *g)
+{
+    if (g->n_tensors > 0) // tensor data begin where the header ends
+        collet_file_forget(g->file.data, (uint64_t)(g->tensors[0].data - g->file.data));
+}
+
 void collet_gguf_close(collet_gguf *g)
 {
     if (!g)

@@ -70,6 +70,9 @@ typedef struct collet_gguf_tensor {
 collet_status collet_gguf_open(collet_gguf **out, const char *path, collet_error *err);
 void collet_gguf_close(collet_gguf *g);
 
+// The keys' values will hardly be read again: their pages leave this process's memory until they are.
+void collet_gguf_forget_header(const collet_gguf *g);
+
 const char *collet_gguf_path(const collet_gguf *g);
 uint32_t collet_gguf_version(const collet_gguf *g);
 uint64_t collet_gguf_file_bytes(const collet_gguf *g);

@@ -302,6 +302,58 @@ uint64_t collet_model_weight_bytes(const collet_model *m)
     return n_bytes;
 }
 
+// ---- memory ----
+
+static size_t add_memory(collet_weight_memory *rows, size_t n, size_t n_max, const collet_weight_memory *add)
+{
+    size_t i = 0;
+    while (i < n && (strcmp(rows[i].format, add->format) != 0 || strcmp(rows[i].how, add->how) != 0 ||
+                     rows[i].layout != add->layout))
+        i++;
+    if (i == n_max)
+        return n; // more kinds than there are
+    if (i == n)
+        rows[n++] = *add;
+    else
+        rows[i].n_bytes += add->n_bytes;
+    rows[i].n_tensors++;
+    return n;
+}
+
+size_t collet_model_memory(const collet_model *m, collet_weight_memory *rows, size_t n_rows_max)
+{
+    size_t n = 0;
+    for (uint64_t i = 0; i < collet_gguf_n_tensors(m->gguf); i++) {
+        const collet_weight *w = &m->weights[i];
+        for (uint32_t f = 0; f < w->n_forms; f++) {
+            const collet_weight_form *form = &w->forms[f];
+            const collet_weight_memory add = { .format = w->format_name,
+                                               .layout = form->layout ? collet_runtime_name(m->rt, form->layout) : NULL,
+                                               .how = form->layout ? "packed" : "copied",
+                                               .n_bytes = form->tensor.n_bytes };
+            n = add_memory(rows, n, n_rows_max, &add);
+        }
+        const collet_weight_memory add = { .format = w->format_name,
+                                           .how = w->source ? "quantized" : "mapped",
+                                           .n_bytes = w->mapped.n_bytes };
+        if (w->canonical_needed)
+            n = add_memory(rows, n, n_rows_max, &add);
+    }
+    return n;
+}
+
+void collet_model_forget_estimate(collet_model *m)
+{
+    for (uint64_t i = 0; i < collet_gguf_n_tensors(m->gguf); i++) {
+        collet_weight *w = &m->weights[i];
+        while (w->n_forms > 0 && !w->forms[w->n_forms - 1].buffer)
+            w->n_forms--;
+        if (w->source && !w->buffer)
+            w->mapped.data = NULL;
+        w->canonical_needed = w->canonical_needed && w->mapped.data;
+    }
+}
+
 // ---- blame ----
 
 static bool all_finite(const collet_gguf_tensor *t, const collet_codec *codec)

@@ -45,6 +45,19 @@ void collet_model_forward(const collet_model *m, collet_step *s);
 // Bytes of all tensors in the file.
 uint64_t collet_model_weight_bytes(const collet_model *m);
 
+// Weights as plans of this model hold them, those alike together.
+typedef struct collet_weight_memory {
+    const char *format; // "q4_k"
+    const char *layout; // "q4_k.r8"; NULL: the file's order
+    const char *how;    // "packed"; "mapped": read from the file; "quantized" while loading; "copied"
+    uint32_t n_tensors;
+    uint64_t n_bytes;
+} collet_weight_memory;
+size_t collet_model_memory(const collet_model *m, collet_weight_memory *rows, size_t n_rows_max);
+
+// Takes back the forms and buffers that an estimate made without memory: plan_memory.c.
+void collet_model_forget_estimate(collet_model *m);
+
 // The first tensor that holds NaN or infinity, or NULL: for the message when logits are not finite. Slow.
 const char *collet_model_find_nonfinite(const collet_model *m);
 

@@ -233,6 +233,7 @@ void collet_plan_destroy(collet_plan *p)
     free(p->logits_host);
     collet_choice_clear(&p->device_choice);
     collet_choice_clear(&p->kv_choice);
+    collet_plan_estimate_destroy(p);
     free(p);
 }
 

@@ -29,7 +29,7 @@ collet_status collet_plan_select(collet_plan **out, collet_model *m, const colle
 void collet_plan_destroy(collet_plan *p);
 
 // Packs weights (in parallel), makes the KV stores, creates and prepares every op.
-// Errors: NOMEM, DEVICE, UNSUPPORTED.  Threads: [load]
+// Errors: NOMEM, DEVICE, UNSUPPORTED; CANCELLED (collet_runtime_opts), within a band of rows.  Threads: [load]
 collet_status collet_plan_bind(collet_plan *p, collet_error *err);
 
 // The step's inputs, in host memory of the plan; write them, set the counts, then run. Meanings: attention.h, ops.h.
@@ -64,6 +64,22 @@ typedef struct collet_plan_row {
 } collet_plan_row;
 size_t collet_plan_n_rows(const collet_plan *p);
 void collet_plan_row_at(const collet_plan *p, size_t i, collet_plan_row *row);
+
+// ---- memory ----
+typedef struct collet_plan_memory_row {
+    const char *tag; // "kv cache", "workspace", "activations", ...
+    uint64_t n_bytes;
+} collet_plan_memory_row;
+
+// What bind would allocate, without allocating it and without reading a weight: every buffer of the plan but those of
+// weights, which collet_model_memory() then tells. Ops are created and prepared on address space that reads as zeros;
+// what their modules allocate meanwhile is in collet_runtime_memory(). *loading_bytes is what making the weights needs
+// beside them for a while. The plan can then be asked and destroyed, not run.
+//
+// Ownership: *rows is lent until the plan is destroyed
+// Errors:    those of bind.  Threads: [load]
+collet_status collet_plan_estimate(collet_plan *p, const collet_plan_memory_row **rows, size_t *n_rows,
+                                   uint64_t *loading_bytes, collet_error *err);
 
 // ---- what each op costs ----
 // Counted while collet_plan_time_ops() is on, which costs two readings of the clock for each op: a step then runs op by

@@ -80,6 +80,9 @@ static collet_status make_inputs(collet_plan *p, collet_error *err)
 
 static collet_status make_kv(collet_plan *p, collet_error *err)
 {
+    void *data = NULL;
+    if (p->estimate)
+        return collet_plan_estimate_buffer(p, p->kv_geometry.n_bytes, "kv cache", &data, err);
     const collet_hparams *h = collet_model_hparams(p->model);
     const collet_kv_config config = { .size = sizeof config,
                                       .domain = p->device->domain_id,
@@ -106,14 +109,18 @@ static collet_status bind_operand(collet_plan *p, const operand *from, uint32_t 
     case OPERAND_CONSTANT:
         *t = p->constants[from->id].tensor;
         return COLLET_OK;
-    case OPERAND_WEIGHT:
-        if (layout != 0 || !p->device->info.host_visible)
-            *t = collet_weight_find_form(from->weight, layout, p->device->domain_id)->tensor;
+    case OPERAND_WEIGHT: {
+        const collet_weight_form *form = collet_weight_find_form(from->weight, layout, p->device->domain_id);
+        if (form)
+            *t = form->tensor;
         else
             t->data = from->weight->mapped.data; // made since the recording, when quantized while loading
         return COLLET_OK;
+    }
     case OPERAND_KEYS:
     case OPERAND_VALUES: {
+        if (p->estimate)
+            return COLLET_OK; // as recorded: shape, format and layout, no data
         collet_tensor k = { .size = sizeof k }, v = { .size = sizeof v };
         collet_status st = p->kv_vt->views(p->kv, from->id, &k, &v, err);
         if (st == COLLET_OK)
@@ -181,7 +188,7 @@ static collet_status bind_tape(collet_plan *p, tape *t, collet_error *err)
     return t->plan_host ? COLLET_OK : collet_fail(err, COLLET_E_NOMEM, "no memory for the ops' plans");
 }
 
-collet_status collet_plan_bind(collet_plan *p, collet_error *err)
+collet_status collet_plan_bind_all(collet_plan *p, collet_error *err)
 {
     collet_status st = make_acts(p, err);
     if (st == COLLET_OK)
@@ -196,7 +203,7 @@ collet_status collet_plan_bind(collet_plan *p, collet_error *err)
             c->vt = c->choice.module->vt;
             st = collet_plan_want_forms(p, c, err);
         }
-    if (st == COLLET_OK)
+    if (st == COLLET_OK && !p->estimate)
         st = collet_plan_make_weights(p, err);
     for (int t = 0; t < N_TAPES && st == COLLET_OK; t++)
         st = bind_tape(p, &p->tapes[t], err);
@@ -206,6 +213,12 @@ collet_status collet_plan_bind(collet_plan *p, collet_error *err)
         st = collet_plan_wait(p, err);
     if (st == COLLET_OK)
         st = collet_runtime_check_names(p->rt, err);
+    return st;
+}
+
+collet_status collet_plan_bind(collet_plan *p, collet_error *err)
+{
+    collet_status st = collet_plan_bind_all(p, err);
     p->bound = st == COLLET_OK;
     return st;
 }

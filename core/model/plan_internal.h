@@ -127,7 +127,8 @@ struct collet_plan {
     graph graphs[GRAPHS_MAX];
     uint32_t n_graphs;
     uint64_t step, n_replays, n_captures;
-    bool timing; // of each op
+    bool timing;                    // of each op
+    struct plan_estimate *estimate; // NULL: memory is real
 };
 
 // The recorder: forward()'s collet_step.
@@ -147,7 +148,18 @@ void collet_call_desc(const collet_plan *p, const tape *t, const call *c, collet
 void collet_call_count(const collet_plan *p, call *c, double seconds);
 uint32_t collet_plan_count_max(const collet_plan *p, const tape *t, count_kind count);
 
+// ---- plan_bind.c: everything but the contents of weights; with p->estimate no memory either ----
+collet_status collet_plan_bind_all(collet_plan *p, collet_error *err);
+
+// ---- plan_memory.c ----
+// A buffer of the estimate: counted, and address space that reads as zeros. Lends *data until the plan is destroyed.
+collet_status collet_plan_estimate_buffer(collet_plan *p, uint64_t n_bytes, const char *tag, void **data,
+                                          collet_error *err);
+void collet_plan_estimate_destroy(collet_plan *p);
+
 // ---- plan_weights.c ----
+// Bytes that making the weights needs beside them, for a while.
+uint64_t collet_plan_loading_bytes(collet_plan *p);
 // Memory of the plan's domain, copies to it, waiting for them.
 collet_status collet_plan_buffer(collet_plan *p, uint64_t n_bytes, const char *tag, collet_buffer **buf, void **data,
                                  collet_error *err);

@@ -11,6 +11,9 @@
 #include "core/model/isq.h"
 #include "core/model/plan_internal.h"
 
+// Norms and biases that ops read as they are in the file are copied: a fault on one maps the 64 KiB to 2 MiB of
+// matrices around it too, 22 MiB in all of a 400 MiB file.
+#define SMALL_BYTES_MAX (256u << 10)
 #define PACK_TASK_BYTES \
     (256u << 10) // canonical bytes per packing task: small enough to balance, large enough to stream
 
@@ -18,11 +21,15 @@ collet_status collet_plan_buffer(collet_plan *p, uint64_t n_bytes, const char *t
                                  collet_error *err)
 {
     const collet_host *host = collet_runtime_host(p->rt);
+    if (p->estimate)
+        return collet_plan_estimate_buffer(p, n_bytes, tag, data, err);
     return host->buf_alloc(host->self, p->device->domain_id, n_bytes, tag, buf, data, err);
 }
 
 collet_status collet_plan_to_device(collet_plan *p, void *dst, const void *src, uint64_t n_bytes, collet_error *err)
 {
+    if (p->estimate)
+        return COLLET_OK;
     return p->device_vt->copy(p->device->module->mod, p->device->queue, COLLET_COPY_TO_DEVICE, dst, src, n_bytes, err);
 }
 
@@ -73,7 +80,7 @@ static collet_status add_form(collet_plan *p, collet_weight *w, const call *c, u
 static collet_status want_canonical(collet_plan *p, collet_weight *w, collet_error *err)
 {
     w->canonical_needed = true;
-    if (!w->source || w->buffer)
+    if (w->mapped.data)
         return COLLET_OK;
     return collet_plan_buffer(p, w->mapped.n_bytes, "weights, quantized", &w->buffer, &w->mapped.data, err);
 }
@@ -87,7 +94,8 @@ collet_status collet_plan_want_forms(collet_plan *p, call *c, collet_error *err)
         if (c->packed_by_others >> i & 1)
             continue;
         uint32_t layout = c->choice.caps.layout[i];
-        if (layout == 0 && p->device->info.host_visible) {
+        const bool is_small = !w->source && w->mapped.n_bytes <= SMALL_BYTES_MAX;
+        if (layout == 0 && p->device->info.host_visible && !is_small) {
             collet_status st = want_canonical(p, w, err);
             if (st != COLLET_OK)
                 return st;
@@ -212,21 +220,30 @@ static void run_pack_task(void *ctx, uint32_t index, uint32_t worker)
     collet_error err = COLLET_ERROR_INIT;
     if (atomic_load_explicit(&work->failed, memory_order_relaxed))
         return;
-    collet_status st = t->form ? pack_mapped(t, &err) : quantize_rows(work, t, worker, &err);
+    collet_status st = COLLET_OK;
+    if (collet_runtime_cancelled(work->plan->rt))
+        st = collet_fail(&err, COLLET_E_CANCELLED, "interrupted while the weights were made");
+    else
+        st = t->form ? pack_mapped(t, &err) : quantize_rows(work, t, worker, &err);
     if (st != COLLET_OK && !atomic_exchange(&work->failed, true)) {
         work->err = err;
         work->culprit = t;
     }
 }
 
+// Rows of a task that packs from the file.
+static uint64_t task_rows(const collet_weight *w, const collet_weight_form *form, uint64_t n_rows)
+{
+    const uint64_t row_bytes = w->mapped.n_bytes / n_rows;
+    const uint64_t rows = PACK_TASK_BYTES / (row_bytes ? row_bytes : 1) / form->row_group * form->row_group;
+    return rows ? rows : form->row_group;
+}
+
 static collet_status split_rows(packing *work, const collet_weight *w, const collet_weight_form *form,
                                 collet_error *err)
 {
-    uint64_t n_rows = w->mapped.n_dims > 1 ? (uint64_t)w->mapped.shape[0] : 1;
-    uint64_t row_bytes = w->mapped.n_bytes / n_rows;
-    uint64_t step = PACK_TASK_BYTES / (row_bytes ? row_bytes : 1) / form->row_group * form->row_group;
-    if (step == 0)
-        step = form->row_group;
+    const uint64_t n_rows = w->mapped.n_dims > 1 ? (uint64_t)w->mapped.shape[0] : 1;
+    const uint64_t step = task_rows(w, form, n_rows);
     collet_status st = COLLET_OK;
     for (uint64_t row = 0; row < n_rows && st == COLLET_OK; row += step) {
         const pack_task task = { w, form, (uint32_t)row, (uint32_t)(row + step < n_rows ? row + step : n_rows) };
@@ -261,6 +278,13 @@ static uint64_t common_multiple(uint64_t a, uint64_t b)
     return a / x * b;
 }
 
+// Rows of a band of a weight that is quantized while loading: whole row groups.
+static uint64_t band_rows(const collet_weight *w, uint64_t group)
+{
+    const uint64_t rows = COLLET_ISQ_BAND_ELEMS / w->source->from->dims[0] / group * group;
+    return rows ? rows : group;
+}
+
 // Bands of a weight that is quantized while loading: whole row groups of every form that it will be packed into.
 static collet_status split_bands(packing *work, const collet_weight *w, collet_error *err)
 {
@@ -274,8 +298,7 @@ static collet_status split_bands(packing *work, const collet_weight *w, collet_e
         }
     if (!wanted)
         return COLLET_OK;
-    uint64_t step = COLLET_ISQ_BAND_ELEMS / n_in / group * group;
-    step = step ? step : group;
+    const uint64_t step = band_rows(w, group);
     collet_status st = COLLET_OK;
     for (uint64_t row = 0; row < n_rows && st == COLLET_OK; row += step) {
         const pack_task task = { w, NULL, (uint32_t)row, (uint32_t)(row + step < n_rows ? row + step : n_rows) };
@@ -294,14 +317,16 @@ static collet_status copy_bands(collet_plan *p, const collet_weight *w, const co
                                 collet_error *err)
 {
     const uint64_t n_rows = collet_isq_n_rows(w), n_in = w->source->from->dims[0], row_bytes = collet_isq_row_bytes(w);
-    const uint64_t step = COLLET_ISQ_BAND_ELEMS / n_in ? COLLET_ISQ_BAND_ELEMS / n_in : 1;
+    const uint64_t step = band_rows(w, 1);
     float *values = malloc(step * n_in * sizeof *values);
     uint8_t *blocks = malloc(step * row_bytes);
     collet_status st =
         values && blocks ? COLLET_OK : collet_fail(err, COLLET_E_NOMEM, "no memory to quantize %s", w->name);
     for (uint64_t row = 0; row < n_rows && st == COLLET_OK; row += step) {
         const uint64_t end = row + step < n_rows ? row + step : n_rows;
-        st = collet_isq_make_rows(w, row, end, values, blocks, err);
+        st = collet_runtime_cancelled(p->rt)
+                 ? collet_fail(err, COLLET_E_CANCELLED, "interrupted while the weights were made")
+                 : collet_isq_make_rows(w, row, end, values, blocks, err);
         if (st == COLLET_OK)
             st = collet_plan_to_device(p, (uint8_t *)form->tensor.data + row * row_bytes, blocks,
                                        (end - row) * row_bytes, err);
@@ -320,6 +345,32 @@ static bool is_planned(const packing *work, const collet_weight *w)
         if (work->tasks[i].weight == w && !work->tasks[i].form)
             return true;
     return false;
+}
+
+static collet_status find_largest_task(collet_plan *p, collet_weight *w, void *ctx, collet_error *err)
+{
+    uint64_t *largest = ctx, n_bytes = 0, group = 1;
+    (void)p;
+    (void)err;
+    for (uint32_t i = 0; i < w->n_forms; i++)
+        group = common_multiple(group, w->forms[i].row_group);
+    if (w->source) {
+        const collet_gguf_tensor *from = w->source->from;
+        const uint64_t row_bytes = from->n_bytes / collet_isq_n_rows(w); // the file's pages, floats, blocks
+        n_bytes = band_rows(w, group) * (row_bytes + from->dims[0] * sizeof(float) + collet_isq_row_bytes(w));
+    } else if (w->n_forms > 0) {
+        const uint64_t n_rows = w->mapped.n_dims > 1 ? (uint64_t)w->mapped.shape[0] : 1;
+        n_bytes = task_rows(w, &w->forms[0], n_rows) * (w->mapped.n_bytes / n_rows);
+    }
+    *largest = n_bytes > *largest ? n_bytes : *largest;
+    return COLLET_OK;
+}
+
+uint64_t collet_plan_loading_bytes(collet_plan *p)
+{
+    uint64_t largest = 0;
+    each_weight(p, find_largest_task, &largest, NULL);
+    return largest * collet_pool_workers(collet_runtime_pool(p->rt));
 }
 
 static collet_status plan_packing(collet_plan *p, collet_weight *w, void *ctx, collet_error *err)

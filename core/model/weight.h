@@ -3,7 +3,7 @@
 //
 // The canonical bytes stay in the mapped file, or are made in a buffer when the weight is quantized while loading and
 // an op reads them (isq.h). A packed form is made once per (layout, domain), shared by every op that wants it, and
-// lives as long as the model.
+// lives as long as the model. Small weights are copied out of the file, so that its pages need not stay.
 #ifndef COLLET_CORE_MODEL_WEIGHT_H
 #define COLLET_CORE_MODEL_WEIGHT_H
 
@@ -17,7 +17,7 @@ struct collet_module_handle;
 struct collet_isq_source;
 
 typedef struct collet_weight_form {
-    uint32_t layout;                           // interned; 0: the canonical bytes, copied to another domain
+    uint32_t layout;                           // interned; 0: the canonical bytes, copied
     const struct collet_module_handle *module; // that packs it; NULL for layout 0
     uint32_t row_group;                        // rows that pack() takes at a time
     collet_buffer *buffer;

@@ -23,6 +23,7 @@ struct collet_runtime {
     collet_profile *profile;
     collet_registry *registry;
     const collet_log *log;
+    const atomic_bool *cancelled; // may be NULL
     collet_names *names;
     collet_pool *pool;
     collet_isa isa;
@@ -221,6 +222,7 @@ collet_status collet_runtime_create(collet_runtime **out, const collet_runtime_o
     rt->profile = opts->profile;
     rt->registry = opts->registry;
     rt->log = opts->log;
+    rt->cancelled = opts->cancelled;
     pthread_mutex_init(&rt->lock, NULL);
     collet_status st = create_into(rt, err);
     if (st == COLLET_OK)
@@ -266,6 +268,11 @@ const collet_isa *collet_runtime_isa(const collet_runtime *rt)
 const collet_log *collet_runtime_log(const collet_runtime *rt)
 {
     return rt->log;
+}
+
+bool collet_runtime_cancelled(const collet_runtime *rt)
+{
+    return rt->cancelled && atomic_load_explicit(rt->cancelled, memory_order_relaxed);
 }
 
 collet_pool *collet_runtime_pool(collet_runtime *rt)

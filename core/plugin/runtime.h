@@ -6,6 +6,8 @@
 #ifndef COLLET_CORE_PLUGIN_RUNTIME_H
 #define COLLET_CORE_PLUGIN_RUNTIME_H
 
+#include <stdatomic.h>
+
 #include "collet/plugin/device.h"
 #include "core/base/intern.h"
 #include "core/base/isa.h"
@@ -27,9 +29,10 @@ typedef struct collet_device {
 typedef struct collet_runtime collet_runtime;
 
 typedef struct collet_runtime_opts {
-    collet_profile *profile;   // borrowed until the runtime is destroyed
-    collet_registry *registry; // the same
-    const collet_log *log;     // the same
+    collet_profile *profile;      // borrowed until the runtime is destroyed
+    collet_registry *registry;    // the same
+    const collet_log *log;        // the same
+    const atomic_bool *cancelled; // ends what takes long while loading, once it is true; the same; NULL: nobody does
 } collet_runtime_opts;
 
 // Ownership: gives; destroy closes modules and queues, accepts NULL.  Errors: NOMEM, UNAVAILABLE.
@@ -39,6 +42,7 @@ void collet_runtime_destroy(collet_runtime *rt);
 const collet_host *collet_runtime_host(const collet_runtime *rt);
 const collet_isa *collet_runtime_isa(const collet_runtime *rt);
 const collet_log *collet_runtime_log(const collet_runtime *rt);
+bool collet_runtime_cancelled(const collet_runtime *rt); // Threads: [any-thread]
 collet_pool *collet_runtime_pool(collet_runtime *rt);
 collet_profile *collet_runtime_profile(collet_runtime *rt);
 collet_registry *collet_runtime_registry(collet_runtime *rt);

@@ -156,6 +156,22 @@ int32_t collet_tokenizer_eos(const collet_tokenizer *t)
     return t->eos;
 }
 
+static uint64_t map_bytes(const collet_piece_map *map)
+{
+    return map->slots ? ((uint64_t)map->mask + 1) * sizeof *map->slots : 0;
+}
+
+uint64_t collet_tokenizer_bytes(const collet_tokenizer *t)
+{
+    const collet_vocab *v = &t->vocab;
+    uint64_t n = sizeof *t + v->n_arena_max + (uint64_t)v->n_pieces_max * sizeof *v->keys;
+    n += (uint64_t)v->n_tokens * (sizeof *v->texts + sizeof *t->attrs + sizeof *t->whole);
+    n += map_bytes(&v->by_key) + map_bytes(&t->specials_always.by_text) + map_bytes(&t->specials_all.by_text);
+    n += t->pairs ? ((uint64_t)t->pairs_mask + 1) * sizeof *t->pairs : 0;
+    n += t->costs ? (uint64_t)v->n_tokens * sizeof *t->costs : 0;
+    return n;
+}
+
 bool collet_tokenizer_adds_bos(const collet_tokenizer *t)
 {
     return t->add_bos;

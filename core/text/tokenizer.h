@@ -57,6 +57,7 @@ void collet_tokenizer_destroy(collet_tokenizer *t);
 const char *collet_tokenizer_warning(const collet_tokenizer *t);
 
 uint32_t collet_tokenizer_n_tokens(const collet_tokenizer *t);
+uint64_t collet_tokenizer_bytes(const collet_tokenizer *t); // its tables in memory, compiled expressions aside
 int32_t collet_tokenizer_bos(const collet_tokenizer *t); // -1: none
 int32_t collet_tokenizer_eos(const collet_tokenizer *t);
 bool collet_tokenizer_adds_bos(const collet_tokenizer *t);

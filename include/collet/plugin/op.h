@@ -85,14 +85,15 @@ typedef struct collet_op_vt {
     uint32_t size;
     uint32_t reserved;
 
-    // Would this module run `desc`? Fills *caps (size is set by the core). A module that reads a weight as it is in the
-    // file may be asked again with the layout that another op packs the same weight into (an embedding that is the
-    // output matrix too): naming that layout in caps saves the memory of a second copy, refusing costs nothing else.
+    // Would this module run `desc`? Fills *caps (size is set by the core). A module that reads a weight as in the file
+    // may be asked again with the layout that another op packs the same weight into (an embedding that is the output
+    // matrix too): naming that layout in caps saves the memory of a second copy, refusing costs nothing else.
     // Errors:  UNSUPPORTED with caps->why. Anything unknown is UNSUPPORTED, never a crash.
     // Threads: [any-thread]. Mandatory.
     collet_status (*supports)(void *mod, const collet_op_desc *desc, collet_op_caps *caps);
 
-    // Binds the op: weights in desc->in have the layout that supports() wanted. Mandatory.
+    // Binds the op: weights in desc->in have the layout that supports() wanted. Neither create() nor prepare() writes
+    // to a tensor, and stores of keys and values may have no data yet: an estimate of memory binds without. Mandatory.
     // Ownership: gives *inst; destroy() frees.  Errors: NOMEM, UNSUPPORTED.  Threads: [load]
     collet_status (*create)(void *mod, const collet_op_desc *desc, void **inst, collet_error *err);
 

@@ -310,6 +310,57 @@ static void test_plan__an_embedding_that_is_the_output_too_is_held_once(void **s
     assert_true(quantized[1] > 0); // the plain module reads the file's order only
 }
 
+static void bind_plan(rig *r, collet_plan **p)
+{
+    *p = select_plan(r);
+    if (collet_plan_bind(*p, &r->err) != COLLET_OK)
+        fail_msg("%s", r->err.msg);
+}
+
+// Foretold without memory, and nothing of it stays in the model: the next plan makes its weights.
+static void test_plan__an_estimate_is_what_bind_allocates_and_leaves_nothing(void **state)
+{
+    (void)state;
+    const char *const isq[] = { "isq=none", "isq=q8_0" };
+    for (int i = 0; i < 2; i++) {
+        rig r;
+        const collet_plan_memory_row *rows = NULL;
+        collet_weight_memory foretold[16], weights[16];
+        size_t n = 0;
+        uint64_t loading = 0;
+        picky_how = PICKY_PACKS;
+        open_model(&r, "collet: 1\nslots:\n  matmul:\n    - { layers: 1, use: picky.matmul }\n", isq[i], NULL);
+        collet_plan *estimated = select_plan(&r), *p = NULL;
+        picky_n_packed = 0;
+        assert_int_equal(collet_plan_estimate(estimated, &rows, &n, &loading, &r.err), COLLET_OK);
+        assert_int_equal(picky_n_packed, 0);
+        assert_int_equal(bytes_of(r.runtime, ""), 0);
+        const size_t n_foretold = collet_model_memory(r.model, foretold, COLLET_COUNT(foretold));
+        assert_true(n >= 4 && n_foretold >= 2 && loading > 0);
+        collet_plan_memory_row copy[16];
+        memcpy(copy, rows, n * sizeof *rows);
+        collet_plan_destroy(estimated);
+        assert_int_equal(collet_model_memory(r.model, weights, COLLET_COUNT(weights)), 0);
+
+        bind_plan(&r, &p);
+        assert_true(picky_n_packed > 0);
+        uint64_t n_weights = 0;
+        assert_int_equal(collet_model_memory(r.model, weights, COLLET_COUNT(weights)), n_foretold);
+        for (size_t k = 0; k < n_foretold; k++) {
+            assert_string_equal(weights[k].format, foretold[k].format);
+            assert_string_equal(weights[k].how, foretold[k].how);
+            assert_int_equal(weights[k].n_bytes, foretold[k].n_bytes);
+            assert_int_equal(weights[k].n_tensors, foretold[k].n_tensors);
+            n_weights += strcmp(weights[k].how, "mapped") == 0 ? 0 : weights[k].n_bytes;
+        }
+        assert_int_equal(bytes_of(r.runtime, "weights"), n_weights);
+        for (size_t k = 0; k < n; k++)
+            assert_int_equal(bytes_of(r.runtime, copy[k].tag), copy[k].n_bytes);
+        collet_plan_destroy(p);
+        rig_close(&r);
+    }
+}
+
 // ---- memory of a device ----
 
 static void test_plan__a_device_without_memory_says_what_to_lower(void **state)
@@ -351,6 +402,7 @@ int main(void)
         TEST(a_create_that_fails_is_named_with_op_and_layer),
         TEST(a_failed_packing_is_named_and_made_again_by_the_next_plan),
         TEST(an_embedding_that_is_the_output_too_is_held_once),
+        TEST(an_estimate_is_what_bind_allocates_and_leaves_nothing),
         TEST(a_device_without_memory_says_what_to_lower),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
