@@ -129,7 +129,8 @@ class Estimates(Memory):
         one = self.estimate("-m", TINY, "--context", "64", "--max-requests", "1")["memory"]["kv cache"]
         self.assertEqual(self.estimate("-m", TINY, "--context", "128", "--max-requests", "3")["memory"]["kv cache"],
                          6 * one)
-        n = write_llama(path, form="f16", layers=64, dim=16384, ffn=65536, heads=128, kv_heads=128)
+        self.assert_fails(collet("estimate", "-m", TINY, "--max-requests", "0"), USAGE,
+                          "--max-requests: '0' is out of range")
 
     def test_cli_memory__what_does_not_fit_is_an_answer(self):  # 512 GiB of holes
         path = self.folder / "big.gguf"
