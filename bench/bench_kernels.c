@@ -135,12 +135,12 @@ static product make_product(const subject *s, uint32_t n_tokens)
     for (uint64_t i = 0; i < (uint64_t)n_tokens * s->n_in; i++)
         p.x[i] = (float)(i * 7919 % 2003) / 1001.0f - 1.0f;
     if (s->kernel->isa == COLLET_ISA_AMX) {
-        const uint64_t row = 16 * 32 * n_blocks;
-        p.tiles = allocate((n_tokens + 15) / 16 * row * sizeof *p.tiles);
+        p.tiles = allocate(collet_cpu_tiles_elems(n_tokens, s->n_in) * sizeof *p.tiles);
         p.scratch = allocate(s->n_tasks * collet_cpu_tiles_scratch_bytes(n_tokens));
-        for (uint32_t t = 0; t < n_tokens; t += 16)
-            collet_cpu_bf16_tiles_amx(p.tiles + t / 16 * row, p.x + (uint64_t)t * s->n_in, s->n_in,
-                                      n_tokens - t < 16 ? n_tokens - t : 16, s->n_in);
+        const collet_cpu_matmul_args a = { .x = p.x, .x_stride = s->n_in, .n_in = s->n_in, .n_tokens = n_tokens };
+        for (uint32_t t = 0; t < n_tokens; t += 32)
+            for (uint32_t c = 0; c < s->n_in; c += COLLET_CPU_TILES_COLUMNS)
+                collet_cpu_bf16_tiles_amx(p.tiles, &a, t, c);
     }
     for (uint32_t t = 0, n; t < n_tokens && s->packing; t += n) {
         n = collet_cpu_act_together(n_tokens - t);
@@ -152,6 +152,7 @@ static product make_product(const subject *s, uint32_t n_tokens)
     p.args.n_out = s->n_out;
     p.args.act = p.act;
     p.args.tiles = p.tiles;
+    p.args.n_tokens = n_tokens;
     p.args.x = p.x;
     p.args.x_stride = s->n_in;
     p.args.y = p.y;

@@ -34,7 +34,7 @@ function(collet_isa_flags)
                 -mprefer-vector-width=512)
     elseif(source MATCHES "_amx\\.c$")
       set(flags -mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16
-                -mamx-tile -mamx-int8 -mamx-bf16 -mprefer-vector-width=512)
+                -mamx-tile -mamx-int8 -mamx-bf16 -mprfchw -mprefer-vector-width=512)
     else()
       continue()
     endif()

@@ -34,23 +34,46 @@ static inline uint32_t collet_cpu_act_together(uint32_t n_left)
 // act[step * b] = block b of x, where step tokens are together.
 void collet_cpu_quantize_act_avx2(collet_cpu_act *act, uint32_t step, const float *x, uint32_t n_in);
 
-// AMX kernels take activations in bf16, in tiles of 16 tokens by 32 columns: tiles[n_in / 32][16][32], zero for tokens
-// from n_tokens (at most 16) and for columns from n_in on. One such row of tiles after the other makes up
-// collet_cpu_matmul_args.tiles.
-void collet_cpu_bf16_tiles_amx(uint16_t *tiles, const float *x, uint64_t x_stride, uint32_t n_tokens, uint32_t n_in);
+// ---- AMX: activations in bf16 ----
+//
+// tiles[columns / COLLET_CPU_TILES_COLUMNS][tokens / 32][step of 32 columns][tile of 16 tokens][16 tokens][32 columns],
+// zero for tokens and columns behind the last ones. The last 1 to 16 tokens may be one tile instead of two, the last
+// columns less than COLLET_CPU_TILES_COLUMNS. So what a kernel reads at a time is one sequential stream. (Whole rows of
+// tiles one after the other are a power of two apart for most models: the activations of some columns then compete for
+// an eighth of the second-level cache, which took a third of the speed.)
+#define COLLET_CPU_TILES_COLUMNS 256u
 
-#define COLLET_CPU_TILES_PANELS 32u  // whose sums the scratch of a worker holds
+// Steps of 32 columns from `column` on, which begins a group of COLLET_CPU_TILES_COLUMNS.
+static inline uint32_t collet_cpu_tiles_steps(uint32_t n_in, uint32_t column)
+{
+    return (n_in - column < COLLET_CPU_TILES_COLUMNS ? n_in - column + 31 : COLLET_CPU_TILES_COLUMNS) / 32;
+}
+
+// Where the tiles of tokens from `token` on (a multiple of 32) and columns from `column` on begin.
+static inline uint64_t collet_cpu_tiles_at(uint32_t n_tokens, uint32_t n_in, uint32_t token, uint32_t column)
+{
+    const uint64_t tiles = ((uint64_t)n_tokens + 15) / 16, before = column / 32 * tiles;
+    return (before + token / 16 * collet_cpu_tiles_steps(n_in, column)) * 16 * 32;
+}
+
+// All the elements.
+static inline uint64_t collet_cpu_tiles_elems(uint32_t n_tokens, uint32_t n_in)
+{
+    return ((uint64_t)n_tokens + 15) / 16 * (((uint64_t)n_in + 31) / 32) * 16 * 32;
+}
+
+#define COLLET_CPU_TILES_PANELS 64u  // whose sums the scratch of a worker holds
 #define COLLET_CPU_TILES_TOKENS 512u // and for how many tokens at most
 
-// Bytes of that scratch for calls of n_tokens: 512 columns of 32 decoded rows, then the sums.
+// Bytes of that scratch for calls of n_tokens: decoded columns of 32 rows, then the sums.
 static inline uint64_t collet_cpu_tiles_scratch_bytes(uint32_t n_tokens)
 {
     const uint64_t n = n_tokens < COLLET_CPU_TILES_TOKENS ? (n_tokens + 31) / 32 * 32 : COLLET_CPU_TILES_TOKENS;
-    return 512 * 32 * sizeof(uint16_t) + n * COLLET_CPU_TILES_PANELS * R8_ROWS * sizeof(float);
+    return COLLET_CPU_TILES_COLUMNS * 32 * sizeof(uint16_t) + n * COLLET_CPU_TILES_PANELS * R8_ROWS * sizeof(float);
 }
 
 // y[t][o] for rows of panels [panel_begin, panel_end) and tokens [token_begin, token_end).
-// Shapes:  token_begin begins a group of eight (AMX: sixteen), token_end ends one or is the number of tokens
+// Shapes:  token_begin begins a group of eight (AMX: 32), token_end ends one or is the number of tokens
 // Memory:  y overlaps nothing; nothing is aligned; reading ahead of w is by prefetch only
 // Threads: [worker] concurrent calls have disjoint panels or tokens
 typedef struct collet_cpu_matmul_args {
@@ -58,12 +81,18 @@ typedef struct collet_cpu_matmul_args {
     uint64_t panel_bytes; // of a panel; of a row for canonical weights
     uint32_t n_in, n_out;
     const collet_cpu_act *act;   // token t that begins a group: at t * n_in / 32; NULL for canonical weights and AMX
-    const uint16_t *tiles;       // AMX only, as is
+    const uint16_t *tiles;       // AMX only, as are n_tokens (of the whole call) and
+    uint32_t n_tokens;
     uint8_t *scratch;            // the worker's, at a multiple of 64
     const float *x;              // canonical weights read f32 activations, but for AMX
     uint64_t x_stride, y_stride; // floats
     float *y;
 } collet_cpu_matmul_args;
+
+// Converts a->x to tiles: tokens [token, token + 32) and columns [column, column + COLLET_CPU_TILES_COLUMNS), as far as
+// there are; both begin such a group.
+void collet_cpu_bf16_tiles_amx(uint16_t *tiles, const collet_cpu_matmul_args *a, uint32_t token, uint32_t column);
+
 typedef void collet_cpu_matmul_fn(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
                                   uint32_t token_begin, uint32_t token_end);
 

@@ -44,8 +44,10 @@ TILES_INLINE void fill(uint16_t *out, const collet_cpu_matmul_args *a, uint32_t 
         for (uint32_t s = 0; s < n_steps; s++) {
             const uint32_t left = a->n_in - column - 32 * s;
             transpose(out + (2 * s + half) * TILE_BF16, rows, left < 32 ? (1u << left) - 1 : UINT32_MAX);
-            for (uint32_t r = 0; r < 16; r++)
+            for (uint32_t r = 0; r < 16; r++) {
+                _mm_prefetch((const char *)rows[r] + TILE_ROWS * a->panel_bytes, _MM_HINT_T1); // the next 32 rows
                 rows[r] += 64;
+            }
         }
     }
 }

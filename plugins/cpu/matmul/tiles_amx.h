@@ -2,11 +2,16 @@
 // plugins/cpu/matmul/tiles_amx.h - panels times many tokens on AMX tiles of bf16.
 //
 // TDPBF16PS adds a 16x32 tile of activations times a 32x16 tile of weights to 16x16 sums in f32. Weights are decoded to
-// bf16 on the way, scale and minimum applied, 32 rows by TILE_COLUMNS at a time: a buffer in the first-level cache,
-// which then meets all tokens. So sums run over whole rows and are never rescaled, and the decoder costs as much as
-// some hundred tokens. Two by two tiles of sums in registers: four loads for four products. Sums of up to
-// TILES_PANELS panels wait in a second buffer, so that the activations of TILE_COLUMNS columns stay in the second-level
-// cache while those panels pass.
+// bf16 on the way, scale and minimum applied, 32 rows by COLLET_CPU_TILES_COLUMNS at a time: 16 KiB in the first-level
+// cache, which then meet all tokens. So sums run over whole rows and are never rescaled, and the decoder costs as much
+// as some sixty tokens. Two by two tiles of sums in registers: four loads for four products. Sums of up to
+// COLLET_CPU_TILES_PANELS panels wait in a second buffer, so that the activations of those columns stay in the
+// second-level cache while the panels pass.
+//
+// Measured: docs/PERFORMANCE.md. A host at its limit of power runs tiles two to three times slower, whoever uses them:
+//           compare within a minute.
+// Tried:    128, 512 and 1024 columns at a time, operands loaded right after their last use, prefetching activations:
+//           no better. Decoding the next panel between the products of this one: no better from 256 tokens on.
 //
 // A format's file calls tiles_run with its decoder and constants, so that the compiler makes a loop of its own for it.
 #ifndef COLLET_PLUGINS_CPU_MATMUL_TILES_AMX_H
@@ -20,12 +25,11 @@
 
 #define TILES_INLINE static inline __attribute__((always_inline))
 
-#define TILE_COLUMNS 512u // decoded at a time
 #define TILE_ROWS 32u
 #define TILE_PANELS (TILE_ROWS / R8_ROWS)
 #define TILE_BF16 512u // elements of a tile of bf16: activations [16 tokens][32], weights [16 pairs of columns][16][2]
 #define TILE_SUMS 256u // of a tile of f32: [16 tokens][16 rows]
-#define TILE_DECODED (TILE_COLUMNS * TILE_ROWS)
+#define TILE_DECODED (COLLET_CPU_TILES_COLUMNS * TILE_ROWS)
 
 // Decodes n_steps times 32 columns of TILE_ROWS rows, from row 8 * panel on: out[step][row / 16] is a tile. Rows from
 // n_out on may be anything; columns from n_in on are zero.
@@ -50,10 +54,29 @@ TILES_INLINE void tiles_configure(void)
     _tile_loadconfig(&config);
 }
 
-// Sums of n_tiles (1 or 2) times 16 tokens by 32 rows: sums[token / 16][row / 16].
-TILES_INLINE void tiles_multiply(float *sums, const uint16_t *x, uint64_t x_tile, const uint16_t *w, uint32_t n_steps,
+// Up to 32 tokens: 32 columns of both tiles of activations, then the next 32 columns.
+typedef struct tiles_tokens {
+    const uint16_t *x;
+    const float *y; // where their sums will be written soon; NULL: not after these columns
+    uint64_t y_stride;
+    uint32_t n;
+} tiles_tokens;
+
+// Rows of y are far apart and in nobody's cache: four of them are asked for at each step.
+TILES_INLINE void tiles_expect(const tiles_tokens *t, uint32_t step)
+{
+    for (uint32_t i = 4 * step; t->y && i < 4 * step + 4 && i < t->n; i++) {
+        __builtin_prefetch(t->y + i * t->y_stride, 1);
+        __builtin_prefetch(t->y + i * t->y_stride + 16, 1);
+    }
+}
+
+// Sums of n_tiles (1 or 2) times 16 tokens by 32 rows: sums[token / 16][row / 16]. All operands are loaded before the
+// products: 5 to 10 % faster than in turn with them on a processor at its limit of power, and the same on others.
+TILES_INLINE void tiles_multiply(float *sums, const tiles_tokens *t, const uint16_t *w, uint32_t n_steps,
                                  const int n_tiles, const int is_first)
 {
+    const uint16_t *x = t->x;
     if (is_first) {
         _tile_zero(0);
         _tile_zero(1);
@@ -69,14 +92,16 @@ TILES_INLINE void tiles_multiply(float *sums, const uint16_t *x, uint64_t x_tile
             _tile_loadd(3, sums + 3 * TILE_SUMS, 64);
         }
     }
-    for (uint32_t s = 0; s < n_steps; s++, x += TILE_BF16, w += 2 * TILE_BF16) {
+    for (uint32_t s = 0; s < n_steps; s++, x += n_tiles * TILE_BF16, w += 2 * TILE_BF16) {
+        tiles_expect(t, s);
         _tile_loadd(6, w, 64);
         _tile_loadd(4, x, 64);
-        _tile_dpbf16ps(0, 4, 6);
         _tile_loadd(7, w + TILE_BF16, 64);
+        if (n_tiles == 2)
+            _tile_loadd(5, x + TILE_BF16, 64);
+        _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
         if (n_tiles == 2) {
-            _tile_loadd(5, x + x_tile, 64);
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
         }
@@ -108,27 +133,38 @@ TILES_INLINE void tiles_write(const collet_cpu_matmul_args *a, const float *sums
     }
 }
 
-// Panels [panel, panel_end), at most COLLET_CPU_TILES_PANELS, for n_tokens, at most COLLET_CPU_TILES_TOKENS.
-TILES_INLINE void tiles_part(const collet_cpu_matmul_args *a, uint32_t panel, uint32_t panel_end, uint32_t token,
-                             uint32_t n_tokens, tiles_fill_fn *fill, const r8_format f)
+// 32 rows from row 8 * panel on, n_steps times 32 columns, decoded to w.
+TILES_INLINE void tiles_panel(const collet_cpu_matmul_args *a, float *sums, const uint16_t *w, uint32_t panel,
+                              uint32_t column, uint32_t n_steps, uint32_t token, uint32_t token_end)
 {
-    const uint32_t n_steps = (a->n_in + 31) / 32, n_tiles = (n_tokens + 15) / 16;
-    const uint64_t x_tile = (uint64_t)n_steps * TILE_BF16;
+    const int is_first = column == 0, is_last = column + 32 * n_steps >= a->n_in;
+    for (uint32_t t = token; t < token_end; t += 32, sums += 4 * TILE_SUMS) {
+        const uint32_t n = token_end - t < 32 ? token_end - t : 32;
+        const tiles_tokens tokens = { .x = a->tiles + collet_cpu_tiles_at(a->n_tokens, a->n_in, t, column),
+                                      .y = is_last ? a->y + t * a->y_stride + panel * R8_ROWS : NULL,
+                                      .y_stride = a->y_stride,
+                                      .n = n };
+        if (n > 16)
+            tiles_multiply(sums, &tokens, w, n_steps, 2, is_first);
+        else
+            tiles_multiply(sums, &tokens, w, n_steps, 1, is_first);
+        if (is_last)
+            tiles_write(a, sums, panel * R8_ROWS, t, n);
+    }
+}
+
+// Panels [panel, panel_end), at most COLLET_CPU_TILES_PANELS; tokens, at most COLLET_CPU_TILES_TOKENS.
+TILES_INLINE void tiles_part(const collet_cpu_matmul_args *a, uint32_t panel, uint32_t panel_end, uint32_t token,
+                             uint32_t token_end, tiles_fill_fn *fill, const r8_format f)
+{
     uint16_t *decoded = (uint16_t *)(void *)a->scratch;
-    for (uint32_t step = 0; step < n_steps; step += TILE_COLUMNS / 32) {
-        const uint32_t n = n_steps - step < TILE_COLUMNS / 32 ? n_steps - step : TILE_COLUMNS / 32;
+    const uint32_t pairs = (token_end - token + 31) / 32;
+    for (uint32_t column = 0; column < a->n_in; column += COLLET_CPU_TILES_COLUMNS) {
+        const uint32_t n_steps = collet_cpu_tiles_steps(a->n_in, column);
         float *sums = (float *)(void *)(decoded + TILE_DECODED);
-        for (uint32_t p = panel; p < panel_end; p += TILE_PANELS) {
-            fill(decoded, a, p, step * 32, n, f);
-            for (uint32_t t = 0; t < n_tiles; t += 2, sums += 4 * TILE_SUMS) {
-                const uint16_t *x = a->tiles + (token / 16 + t) * x_tile + (uint64_t)step * TILE_BF16;
-                if (n_tiles - t >= 2)
-                    tiles_multiply(sums, x, x_tile, decoded, n, 2, step == 0);
-                else
-                    tiles_multiply(sums, x, x_tile, decoded, n, 1, step == 0);
-                if (step + n == n_steps)
-                    tiles_write(a, sums, p * R8_ROWS, token + 16 * t, n_tokens - 16 * t < 32 ? n_tokens - 16 * t : 32);
-            }
+        for (uint32_t p = panel; p < panel_end; p += TILE_PANELS, sums += (size_t)pairs * 4 * TILE_SUMS) {
+            fill(decoded, a, p, column, n_steps, f);
+            tiles_panel(a, sums, decoded, p, column, n_steps, token, token_end);
         }
     }
 }
@@ -140,7 +176,7 @@ TILES_INLINE void tiles_run(const collet_cpu_matmul_args *a, uint32_t panel_begi
     for (uint32_t p = panel_begin; p < panel_end; p += COLLET_CPU_TILES_PANELS)
         for (uint32_t t = token_begin; t < token_end; t += COLLET_CPU_TILES_TOKENS)
             tiles_part(a, p, panel_end - p < COLLET_CPU_TILES_PANELS ? panel_end : p + COLLET_CPU_TILES_PANELS, t,
-                       token_end - t < COLLET_CPU_TILES_TOKENS ? token_end - t : COLLET_CPU_TILES_TOKENS, fill, f);
+                       token_end - t < COLLET_CPU_TILES_TOKENS ? token_end : t + COLLET_CPU_TILES_TOKENS, fill, f);
     _tile_release(); // without tiles in use a context switch has 8 KiB less to save
 }
 
