@@ -32,7 +32,7 @@ typedef struct affine_format {
     float code_max, scale_max;
     uint32_t block_bytes;
     // Packs 256 codes, and 256 / n scales and minima.
-    void (*pack)(void *block, const uint64_t *codes, const uint8_t *scales, const uint8_t *mins, uint16_t d,
+    void (*pack)(void *block, const uint8_t *codes, const uint8_t *scales, const uint8_t *mins, uint16_t d,
                  uint16_t dmin);
 } affine_format;
 
@@ -239,14 +239,14 @@ static inline void affine_fit(affine_span *span, uint32_t at, uint32_t n_subs)
 static inline __attribute__((always_inline)) void affine_write(void *block, const affine_span *span, uint32_t at,
                                                                const affine_format *f, const float *x)
 {
-    uint64_t codes[256 / 8];
+    uint8_t codes[256];
     uint8_t scales[AFFINE_SUBS_MAX], mins[AFFINE_SUBS_MAX];
     const float d = span->now.d[at], dmin = span->now.dmin[at];
     for (uint32_t j = 0; j < 256 / f->n; j++, x += f->n) {
         const float step = d * span->now.scale[at + j], min = dmin * span->now.min[at + j];
         const float inv = step > 0.0f ? 1.0f / step : 0.0f;
         for (uint32_t e = 0; e < f->n; e += 16)
-            lanes_codes((uint8_t *)codes + j * f->n + e, x + e, min, inv, 0.0f, f->code_max);
+            lanes_codes(codes + j * f->n + e, x + e, min, inv, 0.0f, f->code_max);
         scales[j] = (uint8_t)span->now.scale[at + j];
         mins[j] = (uint8_t)span->now.min[at + j];
     }

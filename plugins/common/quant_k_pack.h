@@ -60,42 +60,50 @@ static inline void collet_k_pack_nibbles(uint8_t q[128], const uint64_t codes[K_
     memcpy(q, nibbles, sizeof nibbles);
 }
 
-static inline void collet_q2_k_pack(void *block, const uint64_t *codes, const uint8_t *scales, const uint8_t *mins,
+static inline void collet_q2_k_pack(void *block, const uint8_t codes[256], const uint8_t *scales, const uint8_t *mins,
                                     uint16_t d, uint16_t dmin)
 {
     collet_q2_k *b = block;
+    uint64_t words[K_WORDS];
+    memcpy(words, codes, sizeof words);
     b->d = d;
     b->dmin = dmin;
     for (uint32_t j = 0; j < 16; j++)
         b->scales[j] = (uint8_t)(scales[j] | mins[j] << 4);
-    collet_k_pack_planes(b->q, codes, 0);
+    collet_k_pack_planes(b->q, words, 0);
 }
 
-static inline void collet_q4_k_pack(void *block, const uint64_t *codes, const uint8_t *scales, const uint8_t *mins,
+static inline void collet_q4_k_pack(void *block, const uint8_t codes[256], const uint8_t *scales, const uint8_t *mins,
                                     uint16_t d, uint16_t dmin)
 {
     collet_q4_k *b = block;
+    uint64_t words[K_WORDS];
+    memcpy(words, codes, sizeof words);
     b->d = d;
     b->dmin = dmin;
     collet_k_pack_scales(b->scales, scales, mins);
-    collet_k_pack_nibbles(b->q, codes, 4);
+    collet_k_pack_nibbles(b->q, words, 4);
 }
 
-static inline void collet_q5_k_pack(void *block, const uint64_t *codes, const uint8_t *scales, const uint8_t *mins,
+static inline void collet_q5_k_pack(void *block, const uint8_t codes[256], const uint8_t *scales, const uint8_t *mins,
                                     uint16_t d, uint16_t dmin)
 {
     collet_q5_k *b = block;
+    uint64_t words[K_WORDS];
+    memcpy(words, codes, sizeof words);
     b->d = d;
     b->dmin = dmin;
     collet_k_pack_scales(b->scales, scales, mins);
-    collet_k_pack_nibbles(b->q, codes, 4);
-    collet_k_pack_bits(b->high, codes, 4);
+    collet_k_pack_nibbles(b->q, words, 4);
+    collet_k_pack_bits(b->high, words, 4);
 }
 
 // Codes 0..7, which stand for -4..3; scales -32..31.
-static inline void collet_q3_k_pack(void *block, const uint64_t *codes, const int8_t *scales, uint16_t d)
+static inline void collet_q3_k_pack(void *block, const uint8_t codes[256], const int8_t *scales, uint16_t d)
 {
     collet_q3_k *b = block;
+    uint64_t words[K_WORDS];
+    memcpy(words, codes, sizeof words);
     uint8_t s[16];
     b->d = d;
     for (uint32_t j = 0; j < 16; j++)
@@ -104,19 +112,21 @@ static inline void collet_q3_k_pack(void *block, const uint64_t *codes, const in
         b->scales[j] = (uint8_t)((s[j] & 15) | (s[j + 8] & 15) << 4);
     for (uint32_t j = 0; j < 4; j++)
         b->scales[8 + j] = (uint8_t)(s[j] >> 4 | s[j + 4] >> 4 << 2 | s[j + 8] >> 4 << 4 | s[j + 12] >> 4 << 6);
-    collet_k_pack_planes(b->q, codes, 0);
-    collet_k_pack_bits(b->high, codes, 2);
+    collet_k_pack_planes(b->q, words, 0);
+    collet_k_pack_bits(b->high, words, 2);
 }
 
 // Codes 0..63, which stand for -32..31.
-static inline void collet_q6_k_pack(void *block, const uint64_t *codes, const int8_t *scales, uint16_t d)
+static inline void collet_q6_k_pack(void *block, const uint8_t codes[256], const int8_t *scales, uint16_t d)
 {
     collet_q6_k *b = block;
+    uint64_t words[K_WORDS];
+    memcpy(words, codes, sizeof words);
     b->d = d;
     for (uint32_t j = 0; j < 16; j++)
         b->scales[j] = scales[j];
-    collet_k_pack_nibbles(b->low, codes, 8);
-    collet_k_pack_planes(b->high, codes, 4);
+    collet_k_pack_nibbles(b->low, words, 8);
+    collet_k_pack_planes(b->high, words, 4);
 }
 
 #undef K_EACH

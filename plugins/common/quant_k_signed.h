@@ -40,7 +40,7 @@ typedef struct signed_format {
     float code_max;  // codes are -code_max .. code_max - 1
     float scale_max; // scales are -scale_max .. scale_max - 1
     signed_search plain, weighted;
-    void (*pack)(void *block, const uint64_t *codes, const int8_t *scales, uint16_t d); // codes from 0 on
+    void (*pack)(void *block, const uint8_t *codes, const int8_t *scales, uint16_t d); // codes from 0 on
 } signed_format;
 
 typedef struct signed_group {
@@ -232,11 +232,11 @@ static inline __attribute__((always_inline)) void signed_settle(signed_span *spa
 static inline __attribute__((always_inline)) void signed_write(void *block, const signed_span *c,
                                                                const signed_format *f, const float *x)
 {
-    uint64_t codes[256 / 8];
+    uint8_t codes[256];
     int8_t scales[SIGNED_SUBS];
     for (uint32_t j = 0; j < SIGNED_SUBS; j++, x += 16) {
         const float step = c->d * c->scale[j], inv = step != 0.0f ? 1.0f / step : 0.0f;
-        lanes_codes((uint8_t *)codes + 16 * j, x, 0.0f, inv, -f->code_max, f->code_max - 1.0f);
+        lanes_codes(codes + 16 * j, x, 0.0f, inv, -f->code_max, f->code_max - 1.0f);
         scales[j] = (int8_t)c->scale[j];
     }
     f->pack(block, codes, scales, collet_f32_to_f16(c->d));
