@@ -1,48 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/model/recipe.c - recipe.inc applied to the tensors of a file. It is longer than 600 lines for its lists of
-// tensor names, which are read beside the decisions that need them.
+// core/model/recipe.c - recipe.inc, rules and a topology applied to the tensors of a file.
 #include "core/model/recipe.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/arena.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/model/ggml_types.h"
+#include "core/model/recipe_internal.h"
 #include "core/model/topology.h"
-
-typedef enum entry_kind { KIND_NONE, KIND_TYPE, KIND_RECIPE, KIND_MISTRAL, KIND_OTHER } entry_kind;
-
-typedef struct entry {
-    const char *name;
-    entry_kind kind;
-    const char *format; // OTHER: what to take instead
-    const char *wide;   // TYPE, MISTRAL
-    uint32_t ftype;
-} entry;
-
-static const entry entries[] = {
-    { .name = "none", .kind = KIND_NONE },
-    { .name = "false", .kind = KIND_NONE },
-    { .name = "off", .kind = KIND_NONE },
-    { .name = "0", .kind = KIND_NONE },
-#define TYPE(n, f, w, ft) { .name = #n, .kind = KIND_TYPE, .format = f, .wide = w, .ftype = ft },
-#define RECIPE(n, f, ft) { .name = #n, .kind = KIND_RECIPE, .format = f, .ftype = ft },
-#define RULE(n, c, w, f)
-#define MISTRAL(n, f, w, ft) { .name = #n, .kind = KIND_MISTRAL, .format = f, .wide = w, .ftype = ft },
-#define OTHER(n, f) { .name = #n, .kind = KIND_OTHER, .format = f },
-#include "core/model/recipe.inc"
-#undef TYPE
-#undef RECIPE
-#undef RULE
-#undef MISTRAL
-#undef OTHER
-};
-
-typedef enum tensors { ANY, EMBED, OUTPUT, ATTN_Q, ATTN_K, ATTN_V, ATTN_OUT, FFN_UP, FFN_GATE, FFN_DOWN, REST } tensors;
 
 typedef enum when {
     ALWAYS,
@@ -78,238 +46,6 @@ static const mix_rule mix_rules[] = {
 #undef MISTRAL
 #undef OTHER
 };
-
-typedef struct about {
-    tensors kind;
-    int32_t layer;  // -1: outside the layers
-    uint32_t index; // attn_v: its rank among its kind; others: the layer
-    bool kept;
-    const char *why_kept;
-} about;
-
-struct collet_recipe {
-    const collet_gguf *g;
-    collet_arena arena;
-    collet_recipe_choice *choices;
-    about *about;
-    uint32_t n_quantized, n_fallbacks, ftype;
-    uint32_t n_layers, n_attn_v, gqa, n_experts;
-    bool tied, is_70b;
-};
-
-// ---- names ----
-
-static const entry *find_exact(const char *name)
-{
-    for (size_t i = 0; i < COLLET_COUNT(entries); i++)
-        if (strcmp(entries[i].name, name) == 0)
-            return &entries[i];
-    return NULL;
-}
-
-// Upper and lower case alike; mistral.rs's names with _S, _M or _L after them are the names without.
-static const entry *find_entry(const char *name)
-{
-    char lower[32];
-    size_t n = strlen(name);
-    if (n >= sizeof lower)
-        return NULL;
-    for (size_t i = 0; i <= n; i++)
-        lower[i] = (char)tolower((unsigned char)name[i]);
-    const entry *e = find_exact(lower);
-    if (e || n < 3 || lower[n - 2] != '_' || !strchr("sml", lower[n - 1]))
-        return e;
-    lower[n - 2] = '\0';
-    e = find_exact(lower);
-    return e && e->kind == KIND_MISTRAL ? e : NULL;
-}
-
-const char *collet_recipe_name_at(size_t i)
-{
-    for (size_t k = 0; k < COLLET_COUNT(entries); k++)
-        if (entries[k].kind != KIND_OTHER && (entries[k].kind != KIND_NONE || k == 0) && i-- == 0)
-            return entries[k].name;
-    return NULL;
-}
-
-static collet_status want_entry(const entry **out, const char *name, const char *where, collet_error *err)
-{
-    const char *sep = where ? ": " : "";
-    where = where ? where : "";
-    const entry *e = find_entry(name);
-    if (e && e->kind != KIND_OTHER) {
-        *out = e;
-        return COLLET_OK;
-    }
-    char shown[80];
-    collet_escape(shown, sizeof shown, name, strlen(name));
-    if (e)
-        return collet_fail(err, COLLET_E_INVALID,
-                           "%s%s%s is a format of mistral.rs that this version has not; %s is as wide", where, sep,
-                           shown, e->format);
-    const char *names[COLLET_COUNT(entries)];
-    size_t n = 0;
-    while ((names[n] = collet_recipe_name_at(n)) != NULL)
-        n++;
-    char lower[32] = { 0 };
-    for (size_t i = 0; i < sizeof lower - 1 && name[i]; i++)
-        lower[i] = (char)tolower((unsigned char)name[i]);
-    const char *nearest = collet_nearest(lower, names, n);
-    if (nearest)
-        return collet_fail(err, COLLET_E_INVALID, "%s%sunknown weight format '%s'; did you mean '%s'?", where, sep,
-                           shown, nearest);
-    return collet_fail(err, COLLET_E_INVALID,
-                       "%s%sunknown weight format '%s'; known are q4_k_m, q5_k_m, q8_0 and others: docs/FORMATS.md",
-                       where, sep, shown);
-}
-
-collet_status collet_recipe_check_name(const char *name, collet_error *err)
-{
-    const entry *e = NULL;
-    return want_entry(&e, name, NULL, err);
-}
-
-// ---- what the file holds ----
-
-static bool has(const char *name, const char *part)
-{
-    return strstr(name, part) != NULL;
-}
-
-static bool ends_in(const char *name, const char *end)
-{
-    size_t n = strlen(name), n_end = strlen(end);
-    return n >= n_end && strcmp(name + n - n_end, end) == 0;
-}
-
-static tensors kind_of(const char *name)
-{
-    static const struct {
-        const char *part;
-        tensors kind;
-    } parts[] = { { "attn_qkv.weight", ATTN_V }, { "attn_kv_b.weight", ATTN_V }, { "attn_v.weight", ATTN_V },
-                  { "attn_k.weight", ATTN_K },   { "attn_q.weight", ATTN_Q },    { "attn_output.weight", ATTN_OUT },
-                  { "ffn_up", FFN_UP },          { "ffn_gate", FFN_GATE },       { "ffn_down", FFN_DOWN } };
-    if (strcmp(name, "output.weight") == 0)
-        return OUTPUT;
-    if (strcmp(name, "token_embd.weight") == 0 || strcmp(name, "per_layer_token_embd.weight") == 0)
-        return EMBED;
-    for (size_t i = 0; i < COLLET_COUNT(parts); i++)
-        if (has(name, parts[i].part))
-            return parts[i].kind;
-    return REST;
-}
-
-// Small or sensitive tensors that llama-quantize leaves alone too.
-static const char *why_kept(const collet_gguf_tensor *t)
-{
-    static const char *const parts[] = { "altup",
-                                         "laurel",
-                                         "per_layer_model_proj",
-                                         "ssm_conv1d",
-                                         "shortconv.conv.weight",
-                                         "indexer.k_proj.weight",
-                                         "indexer.q_proj.weight",
-                                         "time_mix_first.weight",
-                                         "time_mix_w0.weight",
-                                         "time_mix_w1.weight",
-                                         "time_mix_w2.weight",
-                                         "time_mix_v0.weight",
-                                         "time_mix_v1.weight",
-                                         "time_mix_v2.weight",
-                                         "time_mix_a0.weight",
-                                         "time_mix_a1.weight",
-                                         "time_mix_a2.weight",
-                                         "time_mix_g1.weight",
-                                         "time_mix_g2.weight",
-                                         "time_mix_decay_w1.weight",
-                                         "time_mix_decay_w2.weight",
-                                         "time_mix_lerp_fused.weight",
-                                         "attn_rel_b.weight",
-                                         ".position_embd",
-                                         "sam.pos_embd",
-                                         "sam.neck.",
-                                         "sam.net_",
-                                         ".rel_pos",
-                                         ".patch_embd",
-                                         ".patch_merger",
-                                         "a.rvq.codebook",
-                                         "mm.a.code_embd" };
-    if (t->dims[1] == 1 && t->dims[2] == 1 && t->dims[3] == 1)
-        return "kept: one dimension";
-    if (!ends_in(t->name, "weight"))
-        return "kept: no weight matrix";
-    if (has(t->name, "_norm.weight"))
-        return "kept: a norm";
-    if (has(t->name, "ffn_gate_inp.weight") || has(t->name, "ffn_gate_tid2eid.weight"))
-        return "kept: chooses experts";
-    if (strcmp(t->name, "position_embd.weight") == 0 || strcmp(t->name, "token_types.weight") == 0)
-        return "kept: positions and token types";
-    for (size_t i = 0; i < COLLET_COUNT(parts); i++)
-        if (has(t->name, parts[i]))
-            return "kept: small and sensitive";
-    return NULL;
-}
-
-static int32_t layer_of(const char *name)
-{
-    int layer = -1;
-    return sscanf(name, "blk.%d.", &layer) == 1 && layer >= 0 ? layer : -1;
-}
-
-static uint32_t arch_u32(const collet_gguf *g, const char *name, uint32_t dflt)
-{
-    const char *arch = NULL;
-    size_t n = 0;
-    char key[128];
-    uint64_t value = dflt;
-    if (collet_gguf_get_str(&arch, &n, g, "general.architecture", NULL) != COLLET_OK || n > 63)
-        return dflt;
-    snprintf(key, sizeof key, "%.*s.%s", (int)n, arch, name);
-    if (collet_gguf_get_u64_at(&value, g, key, 0, NULL) != COLLET_OK || value > UINT32_MAX)
-        return dflt;
-    return (uint32_t)value;
-}
-
-// The order in which mixtures count: by layer, then by name.
-static bool stands_before(const collet_recipe *r, uint64_t a, uint64_t b)
-{
-    if (r->about[a].layer != r->about[b].layer)
-        return r->about[a].layer < r->about[b].layer;
-    return strcmp(collet_gguf_tensor_at(r->g, a)->name, collet_gguf_tensor_at(r->g, b)->name) < 0;
-}
-
-static void look_at_file(collet_recipe *r)
-{
-    uint64_t n = collet_gguf_n_tensors(r->g);
-    uint32_t heads = arch_u32(r->g, "attention.head_count", 1);
-    uint32_t kv_heads = arch_u32(r->g, "attention.head_count_kv", heads);
-    r->n_layers = arch_u32(r->g, "block_count", 0);
-    r->n_experts = arch_u32(r->g, "expert_count", 0);
-    r->gqa = kv_heads ? heads / kv_heads : 0;
-    r->is_70b = r->n_layers == 80 && heads != kv_heads;
-    r->tied = collet_gguf_find_tensor(r->g, "output.weight") == NULL;
-    for (uint64_t i = 0; i < n; i++) {
-        const collet_gguf_tensor *t = collet_gguf_tensor_at(r->g, i);
-        about *a = &r->about[i];
-        a->kind = kind_of(t->name);
-        a->layer = layer_of(t->name);
-        a->why_kept = why_kept(t);
-        a->kept = a->why_kept != NULL;
-        a->index = a->layer < 0 ? 0 : (uint32_t)a->layer;
-    }
-    for (uint64_t i = 0; i < n; i++) {
-        if (r->about[i].kind != ATTN_V)
-            continue;
-        r->n_attn_v++;
-        r->about[i].index = 0;
-        for (uint64_t k = 0; k < n; k++)
-            if (r->about[k].kind == ATTN_V && !r->about[k].kept && stands_before(r, k, i))
-                r->about[i].index++;
-    }
-}
-
-// ---- deciding ----
 
 static bool applies(const collet_recipe *r, const about *a, when w, const collet_gguf_tensor *t, bool has_imatrix)
 {
@@ -545,7 +281,7 @@ static collet_status read_topology(collet_recipe *r, request *q, collet_error *e
     for (size_t k = 0; k < n && st == COLLET_OK && !r->arena.failed; k++) {
         const collet_topology_entry *line = collet_topology_entry_at(q->topology, k);
         if (line->isq)
-            st = want_entry(&q->topology_uses[k], line->isq, line->where, err);
+            st = collet_recipe_find(&q->topology_uses[k], line->isq, line->where, err);
         q->topology_because[k] = collet_arena_printf(&r->arena, "topology %s", line->where);
     }
     return st;
@@ -559,20 +295,20 @@ static collet_status look_up(collet_recipe *r, request *q, collet_error *err)
     q->used = collet_arena_alloc(&r->arena, (o->n_rules + 1) * sizeof *q->used);
     collet_status st = COLLET_OK;
     if (o->type) {
-        st = want_entry(&q->type, o->type, o->type_where, err);
+        st = collet_recipe_find(&q->type, o->type, o->type_where, err);
         q->type_because =
             collet_arena_printf(&r->arena, "%s %s%s%s", q->type && q->type->kind == KIND_RECIPE ? "recipe" : "type",
                                 o->type, o->type_where ? ", " : "", o->type_where ? o->type_where : "");
     }
     if (st == COLLET_OK && o->output_type)
-        st = want_entry(&q->output, o->output_type, "output type", err);
+        st = collet_recipe_find(&q->output, o->output_type, "output type", err);
     if (st == COLLET_OK && o->embedding_type)
-        st = want_entry(&q->embedding, o->embedding_type, "embedding type", err);
+        st = collet_recipe_find(&q->embedding, o->embedding_type, "embedding type", err);
     if (st == COLLET_OK &&
         ((q->output && q->output->kind == KIND_NONE) || (q->embedding && q->embedding->kind == KIND_NONE)))
         st = collet_fail(err, COLLET_E_INVALID, "output and embedding type name a format, not 'none'");
     for (uint32_t k = 0; k < o->n_rules && st == COLLET_OK && !r->arena.failed; k++) {
-        st = want_entry(&q->uses[k], o->rules[k].use, o->rules[k].where, err);
+        st = collet_recipe_find(&q->uses[k], o->rules[k].use, o->rules[k].where, err);
         q->because[k] = collet_arena_printf(&r->arena, "rule %s%s%s", o->rules[k].use, o->rules[k].where ? ", " : "",
                                             o->rules[k].where ? o->rules[k].where : "");
     }
@@ -596,7 +332,7 @@ static collet_status create_into(collet_recipe *r, request *q, collet_error *err
     r->about = collet_arena_alloc(&r->arena, (n + 1) * sizeof *r->about);
     collet_status st = r->arena.failed ? COLLET_OK : look_up(r, q, err);
     if (st == COLLET_OK && !r->arena.failed) {
-        look_at_file(r);
+        collet_recipe_look(r);
         for (uint64_t i = 0; i < n; i++)
             decide(r, i, q);
         r->ftype = file_type(r->g, q->type);
