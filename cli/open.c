@@ -67,7 +67,7 @@ static int open_model(collet_opened *o, const collet_args *args, uint32_t what)
             collet_log_line(&o->session.log, COLLET_LOG_WARN, NULL, "%s", collet_tokenizer_warning(o->tokenizer));
     }
     if (st != COLLET_OK)
-        return collet_cli_fail(&err, COLLET_EXIT_MODEL);
+        return collet_cli_fail(&err, model_exit(&err));
     if (what & COLLET_OPEN_ENGINE) {
         collet_engine_opts opts;
         collet_open_engine_opts(o, what, &opts);

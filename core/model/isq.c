@@ -19,6 +19,16 @@ struct collet_isq {
 
 // ---- what is asked for ----
 
+// A file that the profile or the command line names and that is not there is their mistake, not the model's.
+static collet_status named_file(collet_status st, collet_error *err)
+{
+    if (st != COLLET_E_NOT_FOUND && st != COLLET_E_IO)
+        return st;
+    if (err)
+        err->code = COLLET_E_INVALID;
+    return COLLET_E_INVALID;
+}
+
 static collet_status make_recipe(collet_isq *q, collet_runtime *rt, const collet_gguf *g, collet_error *err)
 {
     const collet_profile *profile = collet_runtime_profile(rt);
@@ -38,14 +48,14 @@ static collet_status make_recipe(collet_isq *q, collet_runtime *rt, const collet
                                       .n_rules = (uint32_t)n,
                                       .topology_path = topology[0] ? topology : NULL,
                                       .has_imatrix = q->imatrix != NULL };
-    collet_status st = collet_recipe_create(&q->recipe, g, &opts, err);
+    collet_status st = named_file(collet_recipe_create(&q->recipe, g, &opts, err), err);
     free(rules);
     return st;
 }
 
 static collet_status read_imatrix(collet_isq *q, const char *path, const collet_gguf *g, collet_error *err)
 {
-    collet_status st = collet_imatrix_open(&q->imatrix, path, err);
+    collet_status st = named_file(collet_imatrix_open(&q->imatrix, path, err), err);
     return st == COLLET_OK ? collet_imatrix_check(q->imatrix, g, err) : st;
 }
 

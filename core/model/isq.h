@@ -29,9 +29,9 @@ typedef struct collet_isq collet_isq;
 // changes. What falls back is said once, as a warning.
 //
 // Ownership: gives *out, which the weights borrow; destroy() frees, accepts NULL; borrows rt and g until then
-// Errors:    INVALID  names, rules, topology, an importance matrix of another model
+// Errors:    INVALID  names, rules, topology, an importance matrix of another model, or one of these files missing
 //            UNSUPPORTED  no module decodes or encodes a format
-//            NOT_FOUND, IO, FORMAT  topology or importance matrix      NOMEM
+//            FORMAT  the importance matrix is damaged      NOMEM
 collet_status collet_isq_create(collet_isq **out, collet_runtime *rt, const collet_gguf *g, collet_weight *weights,
                                 collet_error *err);
 void collet_isq_destroy(collet_isq *q);

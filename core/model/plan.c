@@ -2,6 +2,7 @@
 // core/model/plan.c - making a plan: device, KV geometry, one recording of forward() per phase.
 #include "core/model/plan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -38,6 +39,15 @@ void collet_call_desc(const collet_plan *p, const tape *t, const call *c, collet
                               .in = c->in,
                               .out = c->out,
                               .params = c->has_params ? &c->params : NULL };
+}
+
+const char *collet_call_name(char *out, size_t n_out, const call *c)
+{
+    if (c->layer >= 0)
+        snprintf(out, n_out, "%s of layer %d", c->op, c->layer);
+    else
+        snprintf(out, n_out, "%s%s%s", c->op, c->tensor[0] ? " of " : "", c->tensor);
+    return out;
 }
 
 // The device: a module of the slot `device`; the default is the machine itself.

@@ -150,9 +150,10 @@ static collet_status bind_call(collet_plan *p, tape *t, call *c, collet_error *e
         st = c->vt->prepare(c->inst, &desc, &ws_bytes, &plan_bytes, err);
     if (st != COLLET_OK) {
         collet_error inner = COLLET_ERROR_INIT;
+        char name[96];
         if (err)
             inner = *err;
-        return collet_fail(err, st, "%s: %s of layer %d: %s", m->info->id, c->op, c->layer, inner.msg);
+        return collet_fail(err, st, "%s: %s: %s", m->info->id, collet_call_name(name, sizeof name, c), inner.msg);
     }
     if (ws_bytes > p->ws_bytes)
         p->ws_bytes = ws_bytes;

@@ -142,6 +142,8 @@ struct collet_step {
 
 // Fills the tensors of every operand for the largest step; data pointers too once the plan is bound.
 void collet_plan_resolve(collet_plan *p, call *c, int32_t layer);
+// "matmul of layer 3", "matmul of output.weight", "take_rows": for messages; `out` is filled and returned.
+const char *collet_call_name(char *out, size_t n_out, const call *c);
 // The call's descriptor; lent until the call changes.
 void collet_call_desc(const collet_plan *p, const tape *t, const call *c, collet_op_desc *desc);
 // Adds a run of the call to its cost.

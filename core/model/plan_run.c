@@ -95,9 +95,11 @@ static collet_status run_tape(collet_plan *p, tape *t, collet_error *err)
             collet_call_count(p, c, collet_now_s() - begin);
         if (st != COLLET_OK) {
             collet_error inner = COLLET_ERROR_INIT;
+            char name[96];
             if (err)
                 inner = *err;
-            return collet_fail(err, st, "%s: %s of layer %d: %s", c->choice.module->info->id, c->op, c->layer,
+            return collet_fail(err, st, "%s: %s: %s", c->choice.module->info->id,
+                               collet_call_name(name, sizeof name, c),
                                inner.msg[0] ? inner.msg : collet_status_name(st));
         }
     }

@@ -111,7 +111,10 @@ static collet_status create(void *mod, const collet_op_desc *d, void **inst, col
     const char *name = m->host->name_of(m->host->self, d->op);
     op->mod = m;
     op->planned = d->op == m->attention;
-    snprintf(op->name, sizeof op->name, "%s of layer %d", name ? name : "op", d->layer);
+    if (d->layer >= 0)
+        snprintf(op->name, sizeof op->name, "%s of layer %d", name ? name : "op", d->layer);
+    else
+        snprintf(op->name, sizeof op->name, "%s outside the layers", name ? name : "op");
     collet_status st = m->vt->create(m->mod, d, &op->inst, err);
     if (st == COLLET_OK)
         *inst = op;

@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/cli/test_cli_isq.py - quantizing while loading: which formats, the bits of a file made before, what is refused.
 import json
+import os
 import pathlib
+import pty
 import struct
+import subprocess
 import unittest
 
-from program import GEMMA3, MODEL, SMOLLM2, TINY, USAGE, ProgramTest, collet
+from program import COLLET, GEMMA3, MODEL, OK, SMOLLM2, TINY, USAGE, ProgramTest, collet, environment
+from synthetic import write_llama
 
 # What llama-quantize chose (its --dry-run, 2026-09): recipe -> part of the name -> format, or format -> layers.
 RECIPES = json.loads((pathlib.Path(__file__).parent / "data/recipes.json").read_text())
@@ -82,6 +86,71 @@ class Loading(ProgramTest):
                                      "of 256: q8_0 instead of q6_k\n")
 
 
+    def test_cli_isq__importances_count_as_when_quantizing_before(self):
+        self.need(TINY)
+        imatrix = self.imatrix(TINY)
+        made = self.folder / "made.gguf"
+        self.assert_ok(collet("quantize", "--type", "q4_0", "--imatrix", imatrix, TINY, made))
+        with_it = self.logits("-m", TINY, "--isq", "q4_0", "--imatrix", imatrix)
+        self.assertEqual(with_it, self.logits("-m", made))
+        self.assertNotEqual(with_it, self.logits("-m", TINY, "--isq", "q4_0"))
+
+    def imatrix(self, model, rows_of=None):
+        """An importance matrix in the old form: each column of each layer's matrices as important as its place."""
+        tensors = json.loads(self.assert_ok(collet("inspect", "--json", model)).out)["tensors"]
+        entries = [(t["name"], rows_of or t["shape"][-1]) for t in tensors if t["name"].startswith("blk.")
+                   and len(t["shape"]) == 2]
+        data = struct.pack("<i", len(entries))
+        for name, n in entries:
+            data += struct.pack("<i", len(name)) + name.encode() + struct.pack("<ii", 1, n)
+            data += struct.pack(f"<{n}f", *(1 + i % 7 * 10 for i in range(n)))
+        return self.file("imatrix.dat", data)
+
+    def test_cli_isq__an_imatrix_of_another_model_or_none_is_a_usage_error(self):
+        self.need(TINY)
+        command = ("generate", "-m", TINY, "--ids", "1", "-n", 1, "--isq", "q4_0", "--imatrix")
+        self.assert_fails(collet(*command, self.imatrix(TINY, rows_of=48)), USAGE, "imatrix.dat", "48")
+        self.assert_fails(collet(*command, self.folder / "none.dat"), USAGE, "none.dat: cannot open")
+
+    def test_cli_isq__on_a_device_of_its_own_memory_gives_the_same(self):
+        self.need(TINY)
+        for recipe in ("q8_0", "q4_0"):
+            made = self.folder / f"{recipe}.gguf"
+            self.assert_ok(collet("quantize", "--type", recipe, TINY, made))
+            self.assertEqual(self.logits("-m", TINY, "--isq", recipe, "--device", "sim"),
+                             self.logits("-m", made, "--device", "sim"))
+
+    def test_cli_isq__rules_and_a_topology_together_the_topology_wins(self):
+        self.need(TINY)
+        profile = self.file("p.yaml", "collet: 1\nisq:\n  - { layers: 0, use: q5_0 }\n"
+                                      "  - { tensor: \"*ffn_down*\", use: q8_0 }\n  - { use: q4_0 }\n")
+        topology = self.file("t.yml", "'/self_attn\\.v_proj/':\n  isq: Q5_1\n")
+        formats = tensor_formats("-m", TINY, "--profile", profile, "--topology", topology)
+        self.assertEqual([formats[f"blk.{n}.weight"] for n in ("0.attn_v", "0.attn_q", "0.ffn_down", "1.ffn_down",
+                                                               "1.attn_q", "1.attn_v")],
+                         ["q5_1", "q5_0", "q5_0", "q8_0", "q4_0", "q5_1"])
+        self.assertEqual(formats["blk.0.attn_norm.weight"], "f32")
+
+    def test_cli_isq__progress_is_for_terminals(self):
+        path = self.folder / "f16.gguf"
+        write_llama(path, form="f16", layers=2, dim=512, ffn=1024, heads=8, kv_heads=8)
+        command = [str(COLLET), "generate", "-m", str(path), "--ids", "1", "-n", "1", "--isq", "q4_0", "--quiet"]
+        silent = collet(*command[1:])
+        self.assertEqual((silent.code, silent.err), (OK, ""))
+        loud = collet(*command[1:-1])  # a pipe
+        self.assertEqual((loud.code, loud.err), (OK, ""))
+        verbose = collet(*command[1:-1], "--verbose")
+        self.assertRegex(verbose.err, r"collet: isq: 15 tensors to q6_k, q4_0 in [0-9.]+ s, ")
+        self.assertNotIn("\r", verbose.err)
+        main, terminal = pty.openpty()
+        done = subprocess.run(command[:-1], stdout=subprocess.DEVNULL, stderr=terminal, env=environment(), check=False)
+        os.close(terminal)
+        shown = os.read(main, 1 << 16).decode()
+        os.close(main)
+        self.assertEqual(done.returncode, OK)
+        self.assertRegex(shown, r"\r\x1b\[Kcollet: isq: \d+ tensors to .* in [0-9.]+ s")
+
+
 class BadInput(ProgramTest):
     def test_cli_isq__weights_that_are_not_finite_are_refused_by_name(self):
         self.need(TINY)
@@ -99,9 +168,9 @@ class BadInput(ProgramTest):
     def test_cli_isq__rules_and_selectors_that_match_nothing_are_typos(self):
         self.need(TINY)
         profile = self.file("p.yaml", "collet: 1\nisq:\n  - { tensor: \"*ffn_dwn*\", use: q8_0 }\n")
-        self.assert_fails(collet("explain", "-m", TINY, "--profile", profile), MODEL, f"{profile}:3:5: no tensor")
+        self.assert_fails(collet("explain", "-m", TINY, "--profile", profile), USAGE, f"{profile}:3:5: no tensor")
         topology = self.file("t.yml", "0-1:\n  isq: Q8_0\n40-50:\n  isq: Q4_0\n")
-        self.assert_fails(collet("explain", "-m", TINY, "--topology", topology), MODEL,
+        self.assert_fails(collet("explain", "-m", TINY, "--topology", topology), USAGE,
                           f"{topology}:3: no tensor", "'40-50'")
 
 
@@ -134,7 +203,7 @@ class Topology(ProgramTest):
                               ("'/a(/':\n  isq: Q4_0\n", "t.yml:1: the expression /a(/ is wrong at byte 2")):
             with self.subTest(text):
                 self.assert_fails(collet("explain", "-m", self.need(TINY), "--topology", self.file("t.yml", text)),
-                                  MODEL, *wanted)
+                                  USAGE, *wanted)
 
 
 if __name__ == "__main__":

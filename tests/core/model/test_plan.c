@@ -246,6 +246,11 @@ static void test_plan__a_create_that_fails_is_named_with_op_and_layer(void **sta
     bind_fails(&r, COLLET_E_UNSUPPORTED);
     assert_holds(r.err.msg, "picky.matmul: matmul of layer 1: out of screws");
     rig_close(&r);
+    open_model(&r, "collet: 1\nslots:\n  matmul:\n    - { tensor: token_embd.weight, use: picky.matmul }\n", NULL,
+               NULL);
+    bind_fails(&r, COLLET_E_UNSUPPORTED);
+    assert_holds(r.err.msg, "picky.matmul: matmul of token_embd.weight: out of screws"); // outside the layers
+    rig_close(&r);
 }
 
 static void test_plan__a_failed_packing_is_named_and_made_again_by_the_next_plan(void **state)
