@@ -6,7 +6,8 @@
 #
 # A program of its own, so that it can be run inside a wrapper that waits for a quiet machine: what happens while it
 # waits is not measured. Foreign load is the time that these CPUs were busy, less what the command itself used, in
-# cores; /proc/stat counts in hundredths of a second, so runs below half a second say little about it.
+# cores; /proc/stat counts in hundredths of a second, so runs below half a second say little about it. Before each
+# command the CPUs are given some seconds to become idle.
 # Keys of a command: "busy": N, another process turns N of the CPUs' last ones meanwhile; "resident": samples the
 # resident memory, and the median of the last quarter of the run is kept; "remove": a file that goes first.
 import json
@@ -20,6 +21,8 @@ import time
 
 TICK = os.sysconf("SC_CLK_TCK")
 SAMPLE_S = 0.02
+SETTLE_S = 20.0  # at most, until the CPUs are idle: compilers end what they have begun
+WINDOW_S = 0.3
 OUTPUT_MAX = 1 << 20
 
 
@@ -44,6 +47,15 @@ def resident_bytes(pid):
         return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
         return 0
+
+
+def settle(cpus):
+    end = time.monotonic() + SETTLE_S
+    while time.monotonic() < end:
+        before = busy_s(cpus)
+        time.sleep(WINDOW_S)
+        if busy_s(cpus) - before <= 0.05 * WINDOW_S + 1 / TICK:
+            return
 
 
 def turn(cpu):
@@ -71,6 +83,7 @@ def wait(process, sample):
 def run(command, cpus):
     if "remove" in command:
         pathlib.Path(command["remove"]).unlink(missing_ok=True)
+    settle(cpus)
     turning = [turn(cpu) for cpu in sorted(cpus)[len(cpus) - command.get("busy", 0):]]
     own, before, begin = time.process_time(), busy_s(cpus), time.monotonic()
     turned = sum(cpu_s(pid) for pid in turning)
