@@ -6,8 +6,8 @@
 #
 # A program of its own, so that it can be run inside a wrapper that waits for a quiet machine: what happens while it
 # waits is not measured. Foreign load is the time that these CPUs were busy, less what the command itself used, in
-# cores; /proc/stat counts in hundredths of a second, so runs below half a second say little about it. Before each
-# command the CPUs are given some seconds to become idle.
+# cores; /proc/stat counts in hundredths of a second, so runs below half a second say little about it. Before the
+# first command the CPUs are given some seconds to become idle.
 # Keys of a command: "busy": N, another process turns N of the CPUs' last ones meanwhile; "resident": samples the
 # resident memory, and the median of the last quarter of the run is kept; "remove": a file that goes first.
 import json
@@ -83,7 +83,6 @@ def wait(process, sample):
 def run(command, cpus):
     if "remove" in command:
         pathlib.Path(command["remove"]).unlink(missing_ok=True)
-    settle(cpus)
     turning = [turn(cpu) for cpu in sorted(cpus)[len(cpus) - command.get("busy", 0):]]
     own, before, begin = time.process_time(), busy_s(cpus), time.monotonic()
     turned = sum(cpu_s(pid) for pid in turning)
@@ -111,6 +110,7 @@ def main():
     spec = json.loads(pathlib.Path(sys.argv[1]).read_text())
     cpus = set(spec["cpus"])
     os.sched_setaffinity(0, cpus)
+    settle(cpus)
     json.dump([run(command, cpus) for command in spec["commands"]], sys.stdout)
     return 0
 
