@@ -31,7 +31,6 @@ import targets_table   # noqa: E402
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOREIGN_MAX = 0.05  # cores
 FOREIGN_TICKS = 0.03  # seconds that a short run may seem to have had: three ticks of /proc/stat
-TRIES = 3
 GROUP_S = 45.0  # rounds of a comparison that are run inside one wrapper, which may have to wait for its turn
 PEER_TYPES = {"q4_k": "Q4_K_M", "q5_k": "Q5_K_M", "q3_k": "Q3_K_M"}  # with --pure these are the plain formats
 
@@ -69,16 +68,17 @@ class Bench:
 
     def run(self, commands):
         """Results of the commands, one after the other on a quiet machine."""
-        for tries in range(TRIES):
+        for tries in range(self.args.tries):
             results = self.run_once(commands)
             noisy = [r for r in results if disturbed(r)]
-            if not noisy or tries == TRIES - 1:
+            if not noisy or tries == self.args.tries - 1:
                 break
             print(f"    foreign load {max(r['foreign'] for r in noisy):.2f}: again", flush=True)
         self.foreign = max([self.foreign] + [r["foreign"] for r in noisy])
         return results
 
     def run_once(self, commands):
+        """One try, and for commands that fail an exception with what they said."""
         with tempfile.NamedTemporaryFile("w", suffix=".json") as spec:
             json.dump({"cpus": self.cpus, "commands": commands}, spec)
             spec.flush()
@@ -158,7 +158,7 @@ def rate(result):
 def rounds_of(b, n, commands, value):
     """n rounds of all commands in turn, {name: value} each: as many as needed to have n that nothing disturbed."""
     quiet, noisy, size, done = [], [], 1, 0
-    while len(quiet) < n and done < TRIES * n:
+    while len(quiet) < n and done < b.args.tries * n:
         # every other round backwards, so that no side is always the one after the other
         orders = [list(commands)[::-1 if (done + i) % 2 else 1] for i in range(min(size, n - len(quiet)))]
         results = iter(b.run_once([commands[name] for order in orders for name in order]))
@@ -414,6 +414,7 @@ def main():
     ap.add_argument("--missing", action="store_true", help="only rows that have no figure yet")
     ap.add_argument("--minutes", type=float, help="begin no row after so many minutes")
     ap.add_argument("--pairs", type=int, help="rounds of a comparison (default: 1 to 9, by its length)")
+    ap.add_argument("--tries", type=int, default=3, help="how often a run that foreign load disturbed is run at most")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--wrap", default=os.environ.get("TARGETS_WRAP", ""),
                     help="a command that runs another one on a quiet machine (environment: TARGETS_WRAP)")
@@ -422,14 +423,16 @@ def main():
                     help="where synthetic models are written, up to 15 GB")
     ap.add_argument("--smollm", default=str(ROOT / "models/smollm2-135m-instruct-q4_1.gguf"))
     ap.add_argument("--machine", help="name in the file name (default: from /proc/cpuinfo)")
-    ap.add_argument("--out", default=str(ROOT / "docs/targets"), help="where the JSON files are")
+    ap.add_argument("--out", default=str(ROOT / "docs/targets"),
+                    help="where the JSON files are; elsewhere than in docs/targets nothing is rendered")
     ap.add_argument("--render", action="store_true", help="write docs/PERFORMANCE.md, measure nothing")
     ap.add_argument("--clean", action="store_true", help="remove the synthetic models at the end")
     args = ap.parse_args()
     if not args.render and not args.isa:
         ap.error("which level: --isa avx2, avx512 or amx; or --render")
     status = 0 if args.render else measure_all(args)
-    targets_table.render(pathlib.Path(args.out), ROOT / "docs/PERFORMANCE.md")
+    if args.render or pathlib.Path(args.out).resolve() == ROOT / "docs/targets":
+        targets_table.render(pathlib.Path(args.out), ROOT / "docs/PERFORMANCE.md")
     if args.clean:
         shutil.rmtree(args.models, ignore_errors=True)
     return status
