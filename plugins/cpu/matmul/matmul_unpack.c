@@ -144,79 +144,71 @@ static void unpack_mxfp4(void *block, const uint8_t *record, uint32_t row)
 
 // ---- 256-element formats: sub-blocks of 32 columns, in order ----
 
-typedef union block_codes {
-    uint8_t of[256];
-    uint64_t words[K_WORDS]; // as quant_k_pack.h takes them
-} block_codes;
-
 static void unpack_q4_k(void *block, const uint8_t *record, uint32_t row)
 {
-    block_codes codes;
-    uint8_t scales[8], mins[8];
+    uint8_t codes[256], scales[8], mins[8];
     const uint8_t *in = record + 32;
     for (uint32_t s = 0; s < 8; s++) {
         scales[s] = in[row];
         mins[s] = in[8 + row];
-        in = get_nibbles(codes.of + 32 * s, in + 16, row);
+        in = get_nibbles(codes + 32 * s, in + 16, row);
     }
-    collet_q4_k_pack(block, codes.words, scales, mins, get_half(record, row), get_half(record + 16, row));
+    collet_q4_k_pack(block, codes, scales, mins, get_half(record, row), get_half(record + 16, row));
 }
 
 static void unpack_q5_k(void *block, const uint8_t *record, uint32_t row)
 {
-    block_codes codes;
-    uint8_t scales[8], mins[8];
+    uint8_t codes[256], scales[8], mins[8];
     const uint8_t *in = record + 32;
     for (uint32_t s = 0; s < 8; s++) {
         scales[s] = in[row];
         mins[s] = in[8 + row];
-        in = get_nibbles(codes.of + 32 * s, in + 16, row);
-        in = add_fifth_bits(codes.of + 32 * s, in, row);
+        in = get_nibbles(codes + 32 * s, in + 16, row);
+        in = add_fifth_bits(codes + 32 * s, in, row);
     }
-    collet_q5_k_pack(block, codes.words, scales, mins, get_half(record, row), get_half(record + 16, row));
+    collet_q5_k_pack(block, codes, scales, mins, get_half(record, row), get_half(record + 16, row));
 }
 
 static void unpack_q6_k(void *block, const uint8_t *record, uint32_t row)
 {
-    block_codes codes;
+    uint8_t codes[256];
     int8_t scales[16];
     const uint8_t *in = record + 16;
     for (uint32_t s = 0; s < 8; s++) {
         scales[2 * s] = (int8_t)in[row];
         scales[2 * s + 1] = (int8_t)in[8 + row];
-        in = get_nibbles(codes.of + 32 * s, in + 16, row);
-        in = add_pairs(codes.of + 32 * s, in, row, 4);
+        in = get_nibbles(codes + 32 * s, in + 16, row);
+        in = add_pairs(codes + 32 * s, in, row, 4);
     }
-    collet_q6_k_pack(block, codes.words, scales, get_half(record, row));
+    collet_q6_k_pack(block, codes, scales, get_half(record, row));
 }
 
 static void unpack_q3_k(void *block, const uint8_t *record, uint32_t row)
 {
-    block_codes codes = { 0 };
+    uint8_t codes[256] = { 0 };
     int8_t scales[16];
     const uint8_t *in = record + 16;
     for (uint32_t s = 0; s < 8; s++) {
         scales[2 * s] = (int8_t)in[row];
         scales[2 * s + 1] = (int8_t)in[8 + row];
-        in = add_pairs(codes.of + 32 * s, in + 16, row, 0);
-        in = add_third_bits(codes.of + 32 * s, in, row);
+        in = add_pairs(codes + 32 * s, in + 16, row, 0);
+        in = add_third_bits(codes + 32 * s, in, row);
     }
-    collet_q3_k_pack(block, codes.words, scales, get_half(record, row));
+    collet_q3_k_pack(block, codes, scales, get_half(record, row));
 }
 
 static void unpack_q2_k(void *block, const uint8_t *record, uint32_t row)
 {
-    block_codes codes = { 0 };
-    uint8_t scales[16], mins[16];
+    uint8_t codes[256] = { 0 }, scales[16], mins[16];
     const uint8_t *in = record + 32;
     for (uint32_t s = 0; s < 8; s++) {
         for (uint32_t half = 0; half < 2; half++) {
             scales[2 * s + half] = in[8 * half + row] & 15;
             mins[2 * s + half] = in[8 * half + row] >> 4;
         }
-        in = add_pairs(codes.of + 32 * s, in + 16, row, 0);
+        in = add_pairs(codes + 32 * s, in + 16, row, 0);
     }
-    collet_q2_k_pack(block, codes.words, scales, mins, get_half(record, row), get_half(record + 16, row));
+    collet_q2_k_pack(block, codes, scales, mins, get_half(record, row), get_half(record + 16, row));
 }
 
 static void unpack_iq4_xs(void *block, const uint8_t *record, uint32_t row)
