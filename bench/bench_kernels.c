@@ -20,7 +20,7 @@
 #include "core/measure/probe.h"
 #include "core/measure/stats.h"
 #include "plugins/common/formats.h"
-#include "plugins/cpu/matmul/matmul.h"
+#include "plugins/cpu/matmul/matmul_dense.h"
 
 #define ROTATE_BYTES (128u << 20) // at least, and
 #define ROTATE_CACHES 2u          // times the last-level cache, but
@@ -55,6 +55,7 @@ typedef struct product {
     collet_cpu_act *act;
     uint16_t *tiles; // AMX: instead of act
     uint8_t *scratch;
+    void *dense; // workspace of weights that are read as they are, with many tokens; else NULL
     float *x, *y;
 } product;
 
@@ -62,6 +63,17 @@ typedef struct product {
 typedef struct samples {
     double gbps[ROUNDS_MAX], of_read[ROUNDS_MAX], step[ROUNDS_MAX], gops[ROUNDS_MAX], of_peak[ROUNDS_MAX];
 } samples;
+
+// What dense kernels need of a host: the pool.
+static uint32_t host_workers(void *self)
+{
+    return collet_pool_workers(self);
+}
+
+static void host_parallel(void *self, uint32_t n_tasks, collet_task_fn fn, void *ctx)
+{
+    collet_pool_run(self, n_tasks, fn, ctx);
+}
 
 static void *allocate(size_t n_bytes)
 {
@@ -142,6 +154,8 @@ static product make_product(const subject *s, uint32_t n_tokens)
             for (uint32_t c = 0; c < s->n_in; c += COLLET_CPU_TILES_COLUMNS)
                 collet_cpu_bf16_tiles_amx(p.tiles, &a, t, c);
     }
+    if (!s->packing && s->kernel->isa != COLLET_ISA_AMX && n_tokens >= COLLET_CPU_DENSE_FROM)
+        p.dense = allocate(collet_cpu_dense_ws_bytes(n_tokens, s->n_in));
     for (uint32_t t = 0, n; t < n_tokens && s->packing; t += n) {
         n = collet_cpu_act_together(n_tokens - t);
         for (uint32_t c = 0; c < n; c++)
@@ -165,6 +179,7 @@ static void free_product(product *p)
     free(p->act);
     free(p->tiles);
     free(p->scratch);
+    free(p->dense);
     free(p->x);
     free(p->y);
 }
@@ -186,10 +201,14 @@ static void run_task(void *ctx, uint32_t task, uint32_t worker)
 // Seconds of one product with the next `n` copies.
 static double seconds_of(product *p, collet_pool *pool, uint32_t n)
 {
+    const collet_host host = { .self = pool, .workers = host_workers, .parallel = host_parallel };
     const double begin = collet_now_s();
     for (uint32_t i = 0; i < n; i++, p->next_copy = (p->next_copy + 1) % p->s->copies) {
         p->args.w = p->s->weights + p->next_copy * p->s->weight_bytes;
-        collet_pool_run(pool, p->s->n_tasks, run_task, p);
+        if (p->dense)
+            collet_cpu_dense_run(p->s->kernel, &p->args, p->n_tokens, p->dense, &host);
+        else
+            collet_pool_run(pool, p->s->n_tasks, run_task, p);
     }
     return (collet_now_s() - begin) / n;
 }
@@ -297,8 +316,9 @@ int main(int argc, char **argv)
 {
     options o = { .filter = "", .n_out = 4096, .n_in = 4096, .n_tokens = 256, .n_threads = 2, .n_rounds = 9 };
     if (!parse(&o, argc, argv)) {
-        fprintf(stderr, "usage: bench_kernels [--filter TEXT] [--shape N_OUTxN_IN] [--tokens N] [--threads N] "
-                        "[--rounds 1..%u] [--json]\n",
+        fprintf(stderr,
+                "usage: bench_kernels [--filter TEXT] [--shape N_OUTxN_IN] [--tokens N] [--threads N] "
+                "[--rounds 1..%u] [--json]\n",
                 ROUNDS_MAX);
         return 2;
     }

@@ -11,11 +11,11 @@
 #include <string.h>
 
 #include "plugins/common/formats.h"
+#include "plugins/cpu/matmul/matmul_dense.h"
 #include "plugins/cpu/matmul/matmul_tiles.h"
 #include "plugins/cpu/refuse.h"
 
 #define TOKEN_BLOCK_BYTES (128u << 10) // of quantized activations that one walk over the panels uses
-#define DENSE_TOKENS 192u              // the same for f32, f16, bf16: 192 KiB of a chunk of 256 columns
 #define FEW_TOKENS 4                   // up to here a step is about reading weights
 #define PIECES_PER_WORKER 4            // of the panels
 
@@ -50,7 +50,7 @@ const collet_cpu_matmul_kernel *collet_cpu_matmul_choose(const char *format, uin
 uint32_t collet_cpu_matmul_token_block(const collet_cpu_packing *packing, uint32_t n_in)
 {
     if (!packing)
-        return DENSE_TOKENS;
+        return COLLET_CPU_DENSE_FROM; // calls of more go to matmul_dense.c
     const uint32_t n = TOKEN_BLOCK_BYTES / (n_in / 32 * (uint32_t)sizeof(collet_cpu_act) + 1);
     return n >= 8 ? n & ~7u : 8;
 }
@@ -222,6 +222,10 @@ static collet_status prepare(void *inst, const collet_op_desc *bucket, uint64_t 
         const uint64_t n = collet_cpu_tiles_ws_bytes(n_tokens, op->n_in, op->mod->host->workers(op->mod->host->self));
         *ws_bytes = n > *ws_bytes ? n : *ws_bytes; // calls of fewer tokens may follow
     }
+    if (!op->packing && n_tokens >= COLLET_CPU_DENSE_FROM) {
+        const uint64_t n = collet_cpu_dense_ws_bytes(n_tokens, op->n_in);
+        *ws_bytes = n > *ws_bytes ? n : *ws_bytes;
+    }
     *plan_bytes = 0;
     return COLLET_OK;
 }
@@ -384,6 +388,10 @@ static collet_status run(void *inst, const collet_frame *f)
               .act = f->ws };
     if (op->tiles && x->shape[0] >= COLLET_CPU_TILES_FROM) {
         collet_cpu_tiles_run(op->tiles, &j.args, (uint32_t)x->shape[0], f->ws, host);
+        return COLLET_OK;
+    }
+    if (!op->packing && x->shape[0] >= COLLET_CPU_DENSE_FROM) {
+        collet_cpu_dense_run(op->kernel, &j.args, (uint32_t)x->shape[0], f->ws, host);
         return COLLET_OK;
     }
     if (op->n_planes == 2)

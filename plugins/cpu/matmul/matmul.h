@@ -80,12 +80,14 @@ typedef struct collet_cpu_matmul_args {
     const uint8_t *w;     // packed panels, or canonical rows for f32, f16, bf16
     uint64_t panel_bytes; // of a panel; of a row for canonical weights
     uint32_t n_in, n_out;
-    const collet_cpu_act *act;   // token t that begins a group: at t * n_in / 32; NULL for canonical weights and AMX
-    const uint16_t *tiles;       // AMX only, as are n_tokens (of the whole call) and
+    const collet_cpu_act *act; // token t that begins a group: at t * n_in / 32; NULL for canonical weights and AMX
+    const uint16_t *tiles;     // AMX only, as are n_tokens (of the whole call) and
     uint32_t n_tokens;
-    uint8_t *scratch;            // the worker's, at a multiple of 64
-    const float *x;              // canonical weights read f32 activations, but for AMX
-    uint64_t x_stride, y_stride; // floats
+    uint8_t *scratch;                            // the worker's, at a multiple of 64
+    const float *x;                              // canonical weights read f32 activations, but for AMX
+    uint64_t x_stride, y_stride;                 // floats
+    const float *packed_x;                       // canonical weights, many tokens: x as matmul_dense.h says, of columns
+    uint32_t n_groups, column_begin, column_end; // [column_begin, column_end) and n_groups groups of tokens; else NULL
     float *y;
 } collet_cpu_matmul_args;
 

@@ -1,25 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// plugins/cpu/matmul/matmul_bf16_avx2.c - bf16 rows as they are, widened by a shift; f32 activations.
-#include <immintrin.h>
-
-#include "plugins/common/f16.h"
+// plugins/cpu/matmul/matmul_bf16_avx2.c - rows of bf16, widened by a shift; f32 activations.
 #include "plugins/cpu/matmul/matmul_dense_avx2.h"
-
-static inline __attribute__((always_inline)) __m256 load8(const uint8_t *p, uint32_t i)
-{
-    return _mm256_castsi256_ps(
-        _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p + 2 * i))), 16));
-}
-
-static inline __attribute__((always_inline)) float load1(const uint8_t *p, uint32_t i)
-{
-    uint16_t half;
-    memcpy(&half, p + 2 * i, sizeof half);
-    return collet_bf16_to_f32(half);
-}
 
 void collet_cpu_matmul_bf16_avx2(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
                                  uint32_t token_begin, uint32_t token_end)
 {
-    dense_run(a, panel_begin, panel_end, token_begin, token_end, load8, load1);
+    dense_run(a, panel_begin, panel_end, token_begin, token_end, dense_bf16_load8, dense_bf16_load1, 2);
 }

@@ -2,30 +2,28 @@
 // plugins/cpu/matmul/matmul_dense_avx2.h - rows of f32, f16 or bf16 times f32 activations.
 //
 // Few tokens: a lane is a column, rows stream by. Many tokens: a lane is a row; sixteen rows are transposed into the
-// first-level cache, where they meet six tokens at a time in twelve sums, the outer product of BLIS. Both add the same
-// products in the same order, so that a token gets the same bits in any company:
+// first-level cache, where they meet six tokens at a time in twelve sums, the outer product of BLIS, with activations
+// that lie in the order of use (matmul_dense.h). Both add the same products in the same order, so that a token gets the
+// same bits in any company, and at both levels:
 //     y = sum over chunks of 256 columns, in order, of the tree over l = 0..7 of (sum over j of w[8 j + l] * x[8 j +
 //     l])
+// Measured: f32 4096x4096, 256 tokens: docs/PERFORMANCE.md, "Dense weights"
 #ifndef COLLET_PLUGINS_CPU_MATMUL_MATMUL_DENSE_AVX2_H
 #define COLLET_PLUGINS_CPU_MATMUL_MATMUL_DENSE_AVX2_H
 
 #include <immintrin.h>
 #include <string.h>
 
-#include "plugins/cpu/matmul/matmul.h"
+#include "plugins/cpu/matmul/matmul_dense.h"
+#include "plugins/cpu/matmul/matmul_dense_load.h"
 
-#define DENSE_INLINE static inline __attribute__((always_inline))
+#define DENSE_CHUNK COLLET_CPU_DENSE_CHUNK // sixteen rows of it are half of a first-level cache of 32 KiB
+#define DENSE_GROUP COLLET_CPU_DENSE_GROUP
+#define DENSE_STEPS (DENSE_CHUNK / 8)
 
-typedef __m256 dense_load8_fn(const uint8_t *row, uint32_t i); // elements i..i+7 as f32
-typedef float dense_load1_fn(const uint8_t *row, uint32_t i);
-
-#define DENSE_CHUNK 256u // columns: sixteen rows of them are half of a first-level cache of 32 KiB
-#define DENSE_MANY 6u    // tokens that meet a tile at a time
-#define DENSE_FROM 32u   // tokens, from which on transposing pays
-
-// What one walk along a chunk covers: n_rows rows, columns [begin, end), tokens from `token` on.
+// What one walk along a chunk covers: n_rows rows, columns [begin, end), n_tokens tokens from `token` on.
 typedef struct dense_part {
-    uint32_t row, n_rows, token, begin, end;
+    uint32_t row, n_rows, token, n_tokens, begin, end;
 } dense_part;
 
 // The last columns of a row, zeros behind them.
@@ -115,11 +113,6 @@ DENSE_INLINE void dense_panel(const collet_cpu_matmul_args *a, uint32_t row, uin
 
 // ---- many tokens ----
 
-// Columns 8 j + l of up to sixteen rows, as w[l][j][row]; rows that do not exist are zero.
-typedef struct dense_tile {
-    _Alignas(32) float w[8][DENSE_CHUNK / 8][16];
-} dense_tile;
-
 DENSE_INLINE void dense_transpose(__m256 v[8])
 {
     __m256 t[8], u[8];
@@ -138,10 +131,13 @@ DENSE_INLINE void dense_transpose(__m256 v[8])
     }
 }
 
-DENSE_INLINE void dense_fill(dense_tile *tile, const collet_cpu_matmul_args *a, const dense_part p,
+// tile[l][j][row] = column 8 j + l of the part's chunk; `width` rows a tile, in two vectors. Rows of a vector that do
+// not exist are zero.
+DENSE_INLINE void dense_fill(float *tile, const uint32_t width, const collet_cpu_matmul_args *a, const dense_part p,
                              dense_load8_fn *load8, dense_load1_fn *load1)
 {
-    for (uint32_t h = 0; h < p.n_rows; h += 8)
+    const uint32_t rows = (p.n_rows + width / 2 - 1) / (width / 2) * (width / 2);
+    for (uint32_t h = 0; h < rows; h += 8)
         for (uint32_t i = p.begin, j = 0; i < p.end; i += 8, j++) {
             __m256 v[8];
             for (uint32_t r = 0; r < 8; r++) {
@@ -153,111 +149,122 @@ DENSE_INLINE void dense_fill(dense_tile *tile, const collet_cpu_matmul_args *a, 
             }
             dense_transpose(v);
             for (uint32_t l = 0; l < 8; l++)
-                _mm256_store_ps(tile->w[l][j] + h, v[l]);
+                _mm256_store_ps(tile + (l * DENSE_STEPS + j) * width + h, v[l]);
         }
 }
 
-// Vectors of eight rows (n_vectors of them) by n tokens; adds a chunk to y.
-DENSE_INLINE void dense_outer(const dense_tile *tile, const collet_cpu_matmul_args *a, const dense_part p,
-                              const int n_vectors, const int n)
+// The rows that come next are asked for a few lines at a time, while the present ones meet the tokens: part `task` of
+// `n` of the lines of p.
+DENSE_INLINE void dense_prefetch(const collet_cpu_matmul_args *a, const dense_part p, uint32_t task, uint32_t n,
+                                 const uint32_t elem_bytes)
 {
-    const float *x[DENSE_MANY];
-    __m256 lane[8][2][DENSE_MANY];
+    const uint32_t per_row = (DENSE_CHUNK * elem_bytes + 63) / 64, lines = p.n_rows * per_row;
+    const uint32_t end = lines * (task + 1) / n;
+    for (uint32_t i = lines * task / n; i < end; i++)
+        _mm_prefetch((const char *)a->w + (uint64_t)(p.row + i / per_row) * a->panel_bytes + p.begin * elem_bytes +
+                         i % per_row * 64,
+                     _MM_HINT_T1);
+}
+
+// The tree over eight lanes without holding them all: lanes come as 0, 4, 2, 6, 1, 5, 3, 7, and a sum is added to the
+// waiting ones as often as its place in that order ends in a binary one.
+static const uint8_t dense_lane[8] = { 0, 4, 2, 6, 1, 5, 3, 7 };
+
+// Vectors of eight rows (n_vectors of them) by n tokens, of which p.n_tokens exist; adds a chunk to y.
+DENSE_INLINE void dense_outer(const float *tile, const float *packed, const collet_cpu_matmul_args *a,
+                              const dense_part p, const int n_vectors, const int n)
+{
+    const uint32_t n_steps = (p.end - p.begin + 7) / 8;
+    __m256 waiting[4][2][6], (*top)[2][6] = waiting;
     for (int c = 0; c < n; c++)
-        x[c] = a->x + (p.token + (uint32_t)c) * a->x_stride + p.begin;
-    for (uint32_t l = 0; l < 8; l++) {
-        __m256 sum[2][DENSE_MANY];
+        __builtin_prefetch(a->y + (uint64_t)(p.token + (uint32_t)c) * a->y_stride + p.row, 1);
+    for (uint32_t i = 0; i < 8; i++) {
+        const float *w = tile + dense_lane[i] * DENSE_STEPS * 16, *x = packed + dense_lane[i] * DENSE_STEPS * 6;
+        __m256 sum[2][6];
         for (int v = 0; v < n_vectors; v++)
             for (int c = 0; c < n; c++)
                 sum[v][c] = _mm256_setzero_ps();
 #pragma GCC unroll 4
-        for (uint32_t i = l, j = 0; i < p.end - p.begin; i += 8, j++) {
-            __m256 w[2];
+        for (uint32_t j = 0; j < n_steps; j++, w += 16, x += 6) {
+            __m256 rows[2];
             for (int v = 0; v < n_vectors; v++)
-                w[v] = _mm256_load_ps(tile->w[l][j] + 8 * v);
+                rows[v] = _mm256_load_ps(w + 8 * v);
             for (int c = 0; c < n; c++) {
-                const __m256 u = _mm256_broadcast_ss(x[c] + i);
+                const __m256 u = _mm256_broadcast_ss(x + c);
                 for (int v = 0; v < n_vectors; v++)
-                    sum[v][c] = _mm256_fmadd_ps(w[v], u, sum[v][c]);
+                    sum[v][c] = _mm256_fmadd_ps(rows[v], u, sum[v][c]);
             }
+        }
+        for (uint32_t k = i; k & 1; k >>= 1) {
+            top--;
+            for (int v = 0; v < n_vectors; v++)
+                for (int c = 0; c < n; c++)
+                    sum[v][c] = _mm256_add_ps((*top)[v][c], sum[v][c]);
         }
         for (int v = 0; v < n_vectors; v++)
             for (int c = 0; c < n; c++)
-                lane[l][v][c] = sum[v][c];
+                (*top)[v][c] = sum[v][c];
+        top++;
     }
-    for (int v = 0; v < n_vectors; v++)
-        for (int c = 0; c < n; c++) {
-            __m256 s[4];
-            for (int i = 0; i < 4; i++)
-                s[i] = _mm256_add_ps(lane[i][v][c], lane[i + 4][v][c]);
-            s[0] = _mm256_add_ps(_mm256_add_ps(s[0], s[2]), _mm256_add_ps(s[1], s[3]));
-            float *y = a->y + (p.token + (uint32_t)c) * a->y_stride + p.row + 8 * v;
+    for (uint32_t c = 0; c < (uint32_t)n && c < p.n_tokens; c++)
+        for (int v = 0; v < n_vectors; v++) {
+            const __m256 sum = waiting[0][v][c];
+            float *y = a->y + (p.token + c) * a->y_stride + p.row + 8 * v;
             float all[8];
             if (p.n_rows >= 8 * (uint32_t)v + 8) {
-                _mm256_storeu_ps(y, p.begin ? _mm256_add_ps(_mm256_loadu_ps(y), s[0]) : s[0]);
+                _mm256_storeu_ps(y, p.begin ? _mm256_add_ps(_mm256_loadu_ps(y), sum) : sum);
                 continue;
             }
-            _mm256_storeu_ps(all, s[0]);
+            _mm256_storeu_ps(all, sum);
             for (uint32_t r = 0; 8 * (uint32_t)v + r < p.n_rows; r++)
                 y[r] = p.begin ? y[r] + all[r] : all[r];
         }
 }
 
-DENSE_INLINE void dense_tokens(const dense_tile *tile, const collet_cpu_matmul_args *a, const dense_part p,
-                               const int n_vectors, const uint32_t n)
+DENSE_INLINE void dense_tokens(const float *tile, const float *x, const collet_cpu_matmul_args *a, const dense_part p,
+                               const int n_vectors)
 {
-    switch (n) {
-    case 6:
-        dense_outer(tile, a, p, n_vectors, 6);
-        break;
-    case 5:
-        dense_outer(tile, a, p, n_vectors, 5);
-        break;
-    case 4:
-        dense_outer(tile, a, p, n_vectors, 4);
-        break;
-    case 3:
-        dense_outer(tile, a, p, n_vectors, 3);
-        break;
-    case 2:
-        dense_outer(tile, a, p, n_vectors, 2);
-        break;
-    default:
-        dense_outer(tile, a, p, n_vectors, 1);
-    }
+    if (p.n_tokens > 4)
+        dense_outer(tile, x, a, p, n_vectors, 6);
+    else if (p.n_tokens > 2)
+        dense_outer(tile, x, a, p, n_vectors, 4);
+    else
+        dense_outer(tile, x, a, p, n_vectors, 2);
 }
 
 // The chunk is the outer loop: its activations stay in the second-level cache while all rows pass by.
 DENSE_INLINE void dense_product(const collet_cpu_matmul_args *a, uint32_t row_begin, uint32_t row_end,
-                                uint32_t token_begin, uint32_t token_end, dense_load8_fn *load8, dense_load1_fn *load1)
+                                uint32_t token_begin, uint32_t token_end, dense_load8_fn *load8, dense_load1_fn *load1,
+                                const uint32_t elem_bytes)
 {
-    dense_tile tile;
-    for (uint32_t begin = 0; begin < a->n_in; begin += DENSE_CHUNK)
+    _Alignas(64) float tile[8 * DENSE_STEPS * 16];
+    for (uint32_t begin = a->column_begin; begin < a->column_end; begin += DENSE_CHUNK)
         for (uint32_t row = row_begin; row < row_end; row += 16) {
             dense_part p = { .row = row,
                              .n_rows = row_end - row < 16 ? row_end - row : 16,
                              .begin = begin,
                              .end = a->n_in - begin < DENSE_CHUNK ? a->n_in : begin + DENSE_CHUNK };
-            dense_fill(&tile, a, p, load8, load1);
-            for (p.token = token_begin; p.token < token_end; p.token += DENSE_MANY) {
-                const uint32_t left = token_end - p.token, n = left < DENSE_MANY ? left : DENSE_MANY;
+            dense_part next = p;
+            next.row += 16;
+            next.n_rows = next.row >= row_end ? 0 : row_end - next.row < 16 ? row_end - next.row : 16;
+            dense_fill(tile, 16, a, p, load8, load1);
+            for (p.token = token_begin; p.token < token_end; p.token += DENSE_GROUP) {
+                const float *x = collet_cpu_dense_packed(a, begin, p.token);
+                p.n_tokens = token_end - p.token;
+                dense_prefetch(a, next, (p.token - token_begin) / DENSE_GROUP,
+                               (token_end - token_begin + DENSE_GROUP - 1) / DENSE_GROUP, elem_bytes);
                 if (p.n_rows > 8)
-                    dense_tokens(&tile, a, p, 2, n);
+                    dense_tokens(tile, x, a, p, 2);
                 else
-                    dense_tokens(&tile, a, p, 1, n);
+                    dense_tokens(tile, x, a, p, 1);
             }
         }
 }
 
 // Panels of canonical weights are eight rows too, so that the module splits all formats alike.
-DENSE_INLINE void dense_run(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
-                            uint32_t token_begin, uint32_t token_end, dense_load8_fn *load8, dense_load1_fn *load1)
+DENSE_INLINE void dense_run_few(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
+                                uint32_t token_begin, uint32_t token_end, dense_load8_fn *load8, dense_load1_fn *load1)
 {
-    if (token_end - token_begin >= DENSE_FROM) {
-        const uint32_t row_end = panel_end * R8_ROWS < a->n_out ? panel_end * R8_ROWS : a->n_out;
-        dense_product(a, panel_begin * R8_ROWS, row_end, token_begin, token_end, load8, load1);
-        return;
-    }
     for (uint32_t panel = panel_begin; panel < panel_end; panel++) {
         const uint32_t row = panel * R8_ROWS, n_rows = a->n_out - row < R8_ROWS ? a->n_out - row : R8_ROWS;
         uint32_t token = token_begin;
@@ -270,6 +277,17 @@ DENSE_INLINE void dense_run(const collet_cpu_matmul_args *a, uint32_t panel_begi
         else if (token_end - token == 1)
             dense_panel(a, row, n_rows, token, 1, load8, load1);
     }
+}
+
+DENSE_INLINE void dense_run(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
+                            uint32_t token_begin, uint32_t token_end, dense_load8_fn *load8, dense_load1_fn *load1,
+                            const uint32_t elem_bytes)
+{
+    const uint32_t row_end = panel_end * R8_ROWS < a->n_out ? panel_end * R8_ROWS : a->n_out;
+    if (a->packed_x)
+        dense_product(a, panel_begin * R8_ROWS, row_end, token_begin, token_end, load8, load1, elem_bytes);
+    else
+        dense_run_few(a, panel_begin, panel_end, token_begin, token_end, load8, load1);
 }
 
 #endif

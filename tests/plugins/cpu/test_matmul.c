@@ -27,9 +27,9 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    { 1, 1, 1, 1, 0 },  { 7, 1, 2, 1, 0 },   { 8, 3, 3, 2, 0 },    { 9, 5, 5, 3, 1 },     { 40, 2, 8, 2, 0 },
-    { 9, 3, 13, 5, 8 }, { 23, 7, 33, 3, 3 }, { 4096, 1, 1, 7, 0 }, { 130, 12, 70, 2, 0 }, { 576, 18, 1, 2, 0 },
-    { 300, 2, 600, 2, 0 }, { 2100, 2, 12, 1, 0 },
+    { 1, 1, 1, 1, 0 },     { 7, 1, 2, 1, 0 },     { 8, 3, 3, 2, 0 },    { 9, 5, 5, 3, 1 },     { 40, 2, 8, 2, 0 },
+    { 9, 3, 13, 5, 8 },    { 23, 7, 33, 3, 3 },   { 4096, 1, 1, 7, 0 }, { 130, 12, 70, 2, 0 }, { 576, 18, 1, 2, 0 },
+    { 300, 2, 600, 2, 0 }, { 2100, 2, 12, 1, 0 }, { 40, 30, 37, 3, 5 }, // the last: more columns than packed at a time
 };
 
 // Where a block has its scales: halves, a float or a power of two.
@@ -479,6 +479,31 @@ static void test_matmul__row_does_not_depend_on_its_company(void **state)
     }
 }
 
+// A profile that moves a dense weight from one level to the other changes no bit.
+static void test_matmul__dense_levels_give_the_same_bits(void **state)
+{
+    (void)state;
+    static const char *const formats[] = { "f32", "f16", "bf16" };
+    static const uint32_t n_tokens[] = { 3, 45 };
+    collet_isa isa;
+    collet_isa_probe(&isa);
+    if (!(isa.mask & COLLET_ISA_AVX512)) {
+        fprintf(stderr, "skipped: this machine does not offer avx512\n");
+        skip();
+    }
+    for (size_t i = 0; i < COLLET_COUNT(formats) * COLLET_COUNT(n_tokens); i++) {
+        const char *format = formats[i / COLLET_COUNT(n_tokens)];
+        const shape s = { 85, 27, n_tokens[i % COLLET_COUNT(n_tokens)], 2, 0 };
+        product narrow = product_make(collet_cpu_matmul_choose(format, COLLET_ISA_AVX2), s);
+        product wide = product_make(collet_cpu_matmul_choose(format, COLLET_ISA_AVX512), s);
+        run(&narrow);
+        run(&wide);
+        assert_memory_equal(narrow.y.data, wide.y.data, rows_bytes(&wide, s.n_out));
+        product_free(&narrow);
+        product_free(&wide);
+    }
+}
+
 // ---- the modules ----
 
 static void refuses(const bound_op *b, const char *why)
@@ -615,6 +640,7 @@ int main(void)
     static const struct CMUnitTest once[] = {
         cmocka_unit_test(test_matmul__what_does_not_fit_is_refused_by_name),
         cmocka_unit_test(test_matmul__lack_of_memory_is_an_error),
+        cmocka_unit_test(test_matmul__dense_levels_give_the_same_bits),
         cmocka_unit_test(test_matmul__every_weight_format_has_a_kernel),
     };
     static struct CMUnitTest tests[64 * COLLET_COUNT(promises)];
