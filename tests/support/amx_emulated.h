@@ -130,6 +130,16 @@ EMULATED __m512i emulated_xor_si512(__m512i av, __m512i bv)
     return r.si;
 }
 
+EMULATED __m512i emulated_and_si512(__m512i av, __m512i bv)
+{
+    lanes r = { .u = { 0 } };
+    const lanes a = { .si = av };
+    const lanes b = { .si = bv };
+    for (int i = 0; i < 16; i++)
+        r.u[i] = a.u[i] & b.u[i];
+    return r.si;
+}
+
 EMULATED __m512i emulated_slli_epi32(__m512i av, unsigned n)
 {
     lanes r = { .u = { 0 } };
@@ -157,16 +167,6 @@ EMULATED __m512i emulated_ternarylogic_epi32(__m512i av, __m512i bv, __m512i cv,
             const uint32_t at = (a.u[i] >> k & 1) << 2 | (b.u[i] >> k & 1) << 1 | (c.u[i] >> k & 1);
             r.u[i] |= ((uint32_t)table >> at & 1) << k;
         }
-    return r.si;
-}
-
-EMULATED __m512i emulated_permutexvar_epi16(__m512i atv, __m512i av)
-{
-    lanes r = { .u = { 0 } };
-    const lanes at = { .si = atv };
-    const lanes a = { .si = av };
-    for (int i = 0; i < 32; i++)
-        r.h[i] = a.h[at.h[i] % 32];
     return r.si;
 }
 
@@ -284,6 +284,11 @@ EMULATED __m512 emulated_castsi512_ps(__m512i v)
     return (__m512)v;
 }
 
+EMULATED __m512i emulated_castps_si512(__m512 v)
+{
+    return (__m512i)v;
+}
+
 EMULATED __m512i emulated_setzero_si512(void)
 {
     return (__m512i){ 0 };
@@ -334,14 +339,14 @@ EMULATED void emulated_storeu_si512(void *p, __m512i v)
 #define _mm512_set1_epi8 emulated_set1_epi8
 #undef _mm512_xor_si512
 #define _mm512_xor_si512 emulated_xor_si512
+#undef _mm512_and_si512
+#define _mm512_and_si512 emulated_and_si512
 #undef _mm512_slli_epi32
 #define _mm512_slli_epi32 emulated_slli_epi32
 #undef _mm512_srli_epi32
 #define _mm512_srli_epi32 emulated_srli_epi32
 #undef _mm512_ternarylogic_epi32
 #define _mm512_ternarylogic_epi32 emulated_ternarylogic_epi32
-#undef _mm512_permutexvar_epi16
-#define _mm512_permutexvar_epi16 emulated_permutexvar_epi16
 #undef _mm512_unpacklo_epi32
 #define _mm512_unpacklo_epi32 emulated_unpacklo_epi32
 #undef _mm512_unpackhi_epi32
@@ -368,6 +373,8 @@ EMULATED void emulated_storeu_si512(void *p, __m512i v)
 #define _mm512_castsi256_si512 emulated_castsi256_si512
 #undef _mm512_castsi512_ps
 #define _mm512_castsi512_ps emulated_castsi512_ps
+#undef _mm512_castps_si512
+#define _mm512_castps_si512 emulated_castps_si512
 #undef _mm512_setzero_si512
 #define _mm512_setzero_si512 emulated_setzero_si512
 #undef _mm512_loadu_ps

@@ -439,5 +439,5 @@ static const char *const ops[] = { COLLET_OP_MATMUL, NULL };
     };
 MODULE(avx2, 200, "panels of eight rows, 8-bit activations, AVX2")
 MODULE(avx512, 300, "panels of eight rows, 8-bit activations, AVX-512 VNNI")
-MODULE(amx, 400, "the same with AVX-512 VNNI; from 12 tokens on bf16 tiles of AMX")
+MODULE(amx, 400, "the same with AVX-512 VNNI; from 8 tokens on bf16 tiles of AMX")
 #undef MODULE

@@ -4,7 +4,7 @@
 // TDPBF16PS adds a 16x32 tile of activations times a 32x16 tile of weights to 16x16 sums in f32. Weights are decoded to
 // bf16 on the way, scale and minimum applied, 32 rows by COLLET_CPU_TILES_COLUMNS at a time: 16 KiB in the first-level
 // cache, which then meet all tokens. So sums run over whole rows and are never rescaled, and the decoder costs as much
-// as some sixty tokens. Two by two tiles of sums in registers: four loads for four products. Sums of up to
+// as some fifty tokens. Two by two tiles of sums in registers: four loads for four products. Sums of up to
 // COLLET_CPU_TILES_PANELS panels wait in a second buffer, so that the activations of those columns stay in the
 // second-level cache while the panels pass.
 //
@@ -178,14 +178,6 @@ TILES_INLINE void tiles_run(const collet_cpu_matmul_args *a, uint32_t panel_begi
             tiles_part(a, p, panel_end - p < COLLET_CPU_TILES_PANELS ? panel_end : p + COLLET_CPU_TILES_PANELS, t,
                        token_end - t < COLLET_CPU_TILES_TOKENS ? token_end : t + COLLET_CPU_TILES_TOKENS, fill, f);
     _tile_release(); // without tiles in use a context switch has 8 KiB less to save
-}
-
-// { low[0], high[0], low[1], high[1], ... } in bf16: two columns of sixteen rows.
-TILES_INLINE __m512i tiles_pairs(__m512 low, __m512 high)
-{
-    static const uint16_t order[32] = { 0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31 };
-    return _mm512_permutexvar_epi16(_mm512_loadu_si512(order), (__m512i)_mm512_cvtne2ps_pbh(high, low));
 }
 
 #endif
