@@ -221,10 +221,13 @@ def prefill(b, case):
     small = case == "135m"
     shape, _, fmt = ("1b " + case if " " not in case and not small else case).partition(" ")
     m = b.need_smollm() if small else b.model(shape, fmt)
-    peers = {name: b.peer(name, "llama-bench", "-m", m, "-t", b.args.threads, "-r", 1 if shape == "8b" else 2, "-p",
-                          512, "-n", 0, "-o", "json") for name in b.need_peer()}
-    n = b.args.pairs or (7 if small else 1 if shape == "8b" else 3)
-    return pairs(b, n, b.bench(m, "--prompt", 512, "--gen", 0, "-r", 1 if shape == "8b" else 2), peers, rate)
+    peers = {name: b.peer(name, "llama-bench", "-m", m, "-t", b.args.threads, "-r", 1, "-p", 512, "-n", 0, "-o", "json")
+             for name in b.need_peer()}
+    row = pairs(b, b.args.pairs or (7 if small else 1 if shape == "8b" else 3),
+                b.bench(m, "--prompt", 512, "--gen", 0, "-r", 1), peers, rate)
+    if shape == "8b" and fmt != "q4_k":
+        m.unlink()  # five of them are 30 GB; q4_k has other uses
+    return row
 
 
 def c6(b, _case):
@@ -250,8 +253,8 @@ def c7(b, _case):
 
 def c8(b, _case):
     m = b.model("8b", "q4_k")
-    one = b.bench(m, "--prompt", 0, "--gen", 8, "-r", 3)
-    five = b.bench(m, "--prompt", 0, "--gen", 8, "-r", 3, "--batch", 5)
+    one = b.bench(m, "--prompt", 0, "--gen", 8, "-r", 2)
+    five = b.bench(m, "--prompt", 0, "--gen", 8, "-r", 2, "--batch", 5)
     return pairs(b, b.args.pairs or 3, five, {"a step of 1 row": one},
                  lambda r: json.loads(r["stdout"])["decode"]["batch"] / rate(r) * 1e3)
 
@@ -265,7 +268,7 @@ def c9(b, case):
     peers = [b.peer(name, "llama-quantize", "--pure", m, out, PEER_TYPES.get(case, case.upper()), b.args.threads,
                     remove=str(out)) for name in names]
     speed = {name: [] for name in ("ours", *names)}
-    for _ in range(b.args.pairs or (1 if case in ("q4_k", "q5_k", "q2_k", "q6_k") else 2)):
+    for _ in range(b.args.pairs or (2 if case in ("q4_0", "q8_0") else 1)):
         for name, command in zip(("ours", *names, "ours"), (ours, *peers, ours)):
             speed[name].append(weights / b.run([command])[0]["wall_s"])
     out.unlink()
@@ -309,7 +312,7 @@ def c12(b, _case):
     if len(b.cpus) < 2:
         raise Missing("one CPU only")
     m = b.need_smollm()
-    command = b.bench(m, "--prompt", 0, "--gen", 64, "-r", 3)
+    command = b.bench(m, "--prompt", 0, "--gen", 64, "-r", 2)
     row = pairs(b, b.args.pairs or 5, {**command, "busy": 1}, {"alone": command}, rate)
     notes = []
     for name in b.peers:
