@@ -20,13 +20,13 @@
 #define PIECES_PER_WORKER 4            // of the panels
 
 // Two kinds of weights take activations in two planes of 8 bits, the second being what the first left over. Output
-// matrices (a row per word of a vocabulary): the rounding of their input goes straight into the logits. Down
-// projections (twice as many columns as rows): their input is a product of two activations, whose outliers leave little
-// of 8 bits to the rest of a block. Together they bring a model's divergence from f32 activations down to about a
-// third (docs/NUMERICS.md). Both planes are tokens to the kernel, so weights are streamed once all the same; sums go
-// through a small buffer of each worker.
+// matrices (a row per word of a vocabulary): the rounding of their input goes straight into the logits. Value
+// projections of grouped attention: their rounding reaches every token that attends, and few rows make it cheap to
+// avoid. Together they bring a model's divergence from f32 activations down to less than half of llama.cpp's
+// (docs/NUMERICS.md, also why down projections are not among them). Both planes are tokens to the kernel, so weights
+// are streamed once all the same; sums go through a small buffer of each worker.
 #define OUTPUT_RATIO 16u // rows for each column, from which on a weight is taken for an output matrix
-#define DOWN_RATIO 2u    // columns for each row, from which on it is taken for a down projection
+#define VALUE_RATIO 2u   // columns for each row, from which on a value projection is cheap enough
 #define FINE_TOKENS 16u  // planes in the buffer
 #define FINE_PANELS 64u  // panels in the buffer
 #define FINE_ROWS (FINE_PANELS * R8_ROWS)
@@ -69,7 +69,7 @@ typedef struct matmul {
     const collet_cpu_packing *packing;              // NULL: canonical rows
     uint64_t panel_bytes;
     uint32_t n_in, n_out, n_panels;
-    uint32_t n_planes; // 2: an output matrix
+    uint32_t n_planes; // of activations, 1 or 2
 } matmul;
 
 // One call, shared by its workers.
@@ -185,6 +185,14 @@ static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps
     return fits ? COLLET_OK : COLLET_E_UNSUPPORTED;
 }
 
+// Planes of activations, see above. tensor: the weight's name, or NULL.
+static uint32_t planes_of(int64_t n_out, int64_t n_in, const char *tensor)
+{
+    const bool output = n_out / OUTPUT_RATIO >= n_in;
+    const bool value = n_in / VALUE_RATIO >= n_out && tensor && strstr(tensor, "attn_v.");
+    return output || value ? 2 : 1;
+}
+
 static collet_status create(void *mod, const collet_op_desc *d, void **inst, collet_error *err)
 {
     const matmul_mod *m = mod;
@@ -200,8 +208,8 @@ static collet_status create(void *mod, const collet_op_desc *d, void **inst, col
                     .n_in = (uint32_t)w->shape[1],
                     .n_out = (uint32_t)w->shape[0],
                     .n_panels = (uint32_t)((w->shape[0] + R8_ROWS - 1) / R8_ROWS) };
-    const bool output = op->n_out / OUTPUT_RATIO >= op->n_in, down = op->n_in / DOWN_RATIO >= op->n_out;
-    op->n_planes = op->packing && (output || down) ? 2 : 1;
+    const collet_matmul_params *params = d->params;
+    op->n_planes = op->packing ? planes_of(op->n_out, op->n_in, params ? params->tensor : NULL) : 1;
     op->panel_bytes = op->packing ? (uint64_t)op->n_in / op->packing->record_elems * op->packing->record_bytes
                                   : (uint64_t)w->stride[0];
     *inst = op;
@@ -274,33 +282,16 @@ static collet_status pack(void *mod, const collet_tensor *w, const collet_tensor
 
 // ---- running ----
 
+// Planes 2 t and 2 t + 1 belong to token t of a weight that takes two; begin and end are even then.
 static void quantize(const job *j, uint32_t begin, uint32_t end)
 {
-    const uint32_t n_blocks = j->args.n_in / 32;
+    const uint32_t n_blocks = j->args.n_in / 32, n_planes = j->op->n_planes;
     for (uint32_t t = begin, n; t < end; t += n) {
         n = collet_cpu_act_together(end - t);
-        for (uint32_t c = 0; c < n; c++)
-            collet_cpu_quantize_act_avx2(j->act + (uint64_t)t * n_blocks + c, n, j->args.x + (t + c) * j->args.x_stride,
-                                         j->args.n_in);
-    }
-}
-
-// Planes 2 t and 2 t + 1 belong to token t; begin and end are even.
-static void quantize_fine(const job *j, uint32_t begin, uint32_t end)
-{
-    const uint32_t n_blocks = j->args.n_in / 32;
-    for (uint32_t t = begin, n; t < end; t += n) {
-        n = collet_cpu_act_together(end - t);
-        for (uint32_t c = 0; c < n; c += 2)
-            for (uint32_t b = 0; b < n_blocks; b++) {
-                const float *x = j->args.x + (t + c) / 2 * j->args.x_stride + 32 * b;
-                collet_cpu_act *first = j->act + (uint64_t)t * n_blocks + (uint64_t)b * n + c;
-                float left[32];
-                collet_cpu_quantize_act_avx2(first, n, x, 32);
-                for (uint32_t i = 0; i < 32; i++)
-                    left[i] = x[i] - first->d * (float)first->q[i];
-                collet_cpu_quantize_act_avx2(first + 1, n, left, 32);
-            }
+        collet_cpu_act *act = j->act + (uint64_t)t * n_blocks;
+        for (uint32_t c = 0; c < n; c += n_planes)
+            (n_planes == 2 ? collet_cpu_quantize_act_fine_avx2 : collet_cpu_quantize_act_avx2)(
+                act + c, n, j->args.x + (t + c) / n_planes * j->args.x_stride, j->args.n_in);
     }
 }
 
@@ -311,7 +302,7 @@ static void quantize_task(void *ctx, uint32_t task, uint32_t worker)
     const uint32_t groups = (j->n_tokens + 7) / 8; // of tokens that are together
     const uint32_t begin = (uint32_t)((uint64_t)groups * task / j->n_tasks) * 8;
     const uint32_t end = (uint32_t)((uint64_t)groups * (task + 1) / j->n_tasks) * 8;
-    (j->fine ? quantize_fine : quantize)(j, begin, end < j->n_tokens ? end : j->n_tokens);
+    quantize(j, begin, end < j->n_tokens ? end : j->n_tokens);
 }
 
 // Panels [begin, end) for planes [plane, plane + n): as many as fit the worker's buffer at a time.
@@ -399,7 +390,7 @@ static collet_status run(void *inst, const collet_frame *f)
     j.token_block = collet_cpu_matmul_token_block(op->packing, op->n_in);
     if (j.n_tokens <= FEW_TOKENS) {
         // faster here than a second parallel region would be
-        (j.fine ? quantize_fine : quantize)(&j, 0, op->packing ? j.n_tokens : 0);
+        quantize(&j, 0, op->packing ? j.n_tokens : 0);
         host->parallel(host->self, j.n_tasks, decode_task, &j);
     } else {
         if (op->packing)

@@ -34,6 +34,9 @@ static inline uint32_t collet_cpu_act_together(uint32_t n_left)
 // act[step * b] = block b of x, where step tokens are together.
 void collet_cpu_quantize_act_avx2(collet_cpu_act *act, uint32_t step, const float *x, uint32_t n_in);
 
+// The same in two planes: act[step * b] as above, act[step * b + 1] what it left over.
+void collet_cpu_quantize_act_fine_avx2(collet_cpu_act *act, uint32_t step, const float *x, uint32_t n_in);
+
 // ---- AMX: activations in bf16 ----
 //
 // tiles[columns / COLLET_CPU_TILES_COLUMNS][tokens / 32][step of 32 columns][tile of 16 tokens][16 tokens][32 columns],
