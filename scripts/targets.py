@@ -423,7 +423,7 @@ def main():
                     help="a command that runs another one on a quiet machine (environment: TARGETS_WRAP)")
     ap.add_argument("--build", default=str(ROOT / "build/release"))
     ap.add_argument("--models", default=os.path.join(tempfile.gettempdir(), "collet-targets"),
-                    help="where synthetic models are written, up to 15 GB")
+                    help="where synthetic models are written, up to 22 GB")
     ap.add_argument("--smollm", default=str(ROOT / "models/smollm2-135m-instruct-q4_1.gguf"))
     ap.add_argument("--machine", help="name in the file name (default: from /proc/cpuinfo)")
     ap.add_argument("--out", default=str(ROOT / "docs/targets"),
