@@ -145,8 +145,13 @@ collet_status collet_isq_create(collet_isq **out, collet_runtime *rt, const coll
     size_t n = 0;
     collet_profile_isq(profile, &n);
     *out = NULL;
-    if (n == 0 && !collet_profile_text(profile, "topology")[0])
+    if (n == 0 && !collet_profile_text(profile, "topology")[0]) {
+        if (collet_profile_text(profile, "imatrix")[0])
+            collet_log_line(collet_runtime_log(rt), COLLET_LOG_WARN, NULL,
+                            "imatrix %s is not read: nothing is quantized without isq (--isq) or a topology",
+                            collet_profile_text(profile, "imatrix"));
         return COLLET_OK;
+    }
     collet_isq *q = calloc(1, sizeof *q);
     if (!q)
         return collet_fail(err, COLLET_E_NOMEM, "no memory to quantize while loading");

@@ -111,6 +111,8 @@ class Loading(ProgramTest):
         command = ("generate", "-m", TINY, "--ids", "1", "-n", 1, "--isq", "q4_0", "--imatrix")
         self.assert_fails(collet(*command, self.imatrix(TINY, rows_of=48)), USAGE, "imatrix.dat", "48")
         self.assert_fails(collet(*command, self.folder / "none.dat"), USAGE, "none.dat: cannot open")
+        unread = self.assert_ok(collet("explain", "-m", TINY, "--imatrix", "none.dat"))
+        self.assertIn("warning: imatrix none.dat is not read", unread.err)
 
     def test_cli_isq__on_a_device_of_its_own_memory_gives_the_same(self):
         self.need(TINY)
