@@ -82,6 +82,28 @@ static collet_status refuse_split(const collet_gguf *g, collet_error *err)
                        collet_gguf_path(g), number + 1, count);
 }
 
+// What decodes and encodes tensor i.
+static collet_status make_job(job *j, const collet_quantize_opts *o, uint64_t i, collet_error *err)
+{
+    const collet_gguf_tensor *t = collet_gguf_tensor_at(o->source, i);
+    const collet_recipe_choice *choice = collet_recipe_at(o->recipe, i);
+    bool copied = is_copied(choice, t);
+    *j = (job){ .t = t, .to = collet_ggml_type_named(choice->format) };
+    if (!j->to)
+        return collet_fail(err, COLLET_E_UNSUPPORTED, "%s: a GGUF file cannot hold the format %s", t->name,
+                           choice->format);
+    collet_status st = collet_codec_find(&j->decode, o->rt, t->format, COLLET_CODEC_DECODE, err);
+    if (st == COLLET_E_UNSUPPORTED && copied)
+        st = COLLET_OK;
+    if (st == COLLET_OK && !copied)
+        st = collet_codec_find(&j->encode, o->rt, choice->format, COLLET_CODEC_ENCODE, err);
+    if (st != COLLET_OK)
+        return collet_fail(err, st, "%s: tensor '%s': %s", collet_gguf_path(o->source), t->name, err ? err->msg : "");
+    if (o->imatrix && !copied)
+        j->importance = collet_imatrix_find(o->imatrix, t->name);
+    return COLLET_OK;
+}
+
 collet_status collet_quantize_plan(const collet_quantize_opts *opts, collet_quantize_result *result, collet_error *err)
 {
     const collet_gguf *g = opts->source;
@@ -92,19 +114,19 @@ collet_status collet_quantize_plan(const collet_quantize_opts *opts, collet_quan
     for (uint64_t i = 0; i < collet_gguf_n_tensors(g); i++) {
         const collet_gguf_tensor *t = collet_gguf_tensor_at(g, i);
         const collet_recipe_choice *choice = collet_recipe_at(opts->recipe, i);
-        const collet_ggml_type *to = collet_ggml_type_named(choice->format);
-        if (!to)
-            return collet_fail(err, COLLET_E_UNSUPPORTED, "%s: a GGUF file cannot hold the format %s", t->name,
-                               choice->format);
+        job j;
+        st = make_job(&j, opts, i, err);
+        if (st != COLLET_OK)
+            return st;
         uint64_t n = t->dims[0] * n_rows_of(t);
         r.n_elements += n;
         r.in_bytes += t->n_bytes;
-        r.out_bytes += row_bytes(t, to) * n_rows_of(t);
+        r.out_bytes += row_bytes(t, j.to) * n_rows_of(t);
         if (is_copied(choice, t))
             continue;
         r.n_quantized += n;
         r.n_requantized += t->block_elems > 1;
-        if (opts->imatrix && !collet_imatrix_find(opts->imatrix, t->name) && r.n_no_importance++ == 0)
+        if (opts->imatrix && !j.importance && r.n_no_importance++ == 0)
             r.no_importance = t->name;
     }
     *result = r;
@@ -113,29 +135,14 @@ collet_status collet_quantize_plan(const collet_quantize_opts *opts, collet_quan
 
 static collet_status make_jobs(work *w, collet_error *err)
 {
-    const collet_quantize_opts *o = w->opts;
-    w->n_jobs = collet_gguf_n_tensors(o->source);
+    w->n_jobs = collet_gguf_n_tensors(w->opts->source);
     w->jobs = calloc((size_t)w->n_jobs + 1, sizeof *w->jobs);
     if (!w->jobs)
         return collet_fail(err, COLLET_E_NOMEM, "no memory for %" PRIu64 " tensors", w->n_jobs);
-    for (uint64_t i = 0; i < w->n_jobs; i++) {
-        const collet_gguf_tensor *t = collet_gguf_tensor_at(o->source, i);
-        const collet_recipe_choice *choice = collet_recipe_at(o->recipe, i);
-        job *j = &w->jobs[i];
-        bool copied = is_copied(choice, t);
-        *j = (job){ .t = t, .to = collet_ggml_type_named(choice->format) };
-        collet_status st = collet_codec_find(&j->decode, o->rt, t->format, COLLET_CODEC_DECODE, err);
-        if (st == COLLET_E_UNSUPPORTED && copied)
-            st = COLLET_OK;
-        if (st == COLLET_OK && !copied)
-            st = collet_codec_find(&j->encode, o->rt, choice->format, COLLET_CODEC_ENCODE, err);
-        if (st != COLLET_OK)
-            return collet_fail(err, st, "%s: tensor '%s': %s", collet_gguf_path(o->source), t->name,
-                               err ? err->msg : "");
-        if (o->imatrix && !copied)
-            j->importance = collet_imatrix_find(o->imatrix, t->name);
-    }
-    return COLLET_OK;
+    collet_status st = COLLET_OK;
+    for (uint64_t i = 0; i < w->n_jobs && st == COLLET_OK; i++)
+        st = make_job(&w->jobs[i], w->opts, i, err);
+    return st;
 }
 
 static uint64_t rows_per(const collet_gguf_tensor *t, uint64_t n_elements)

@@ -41,6 +41,7 @@ typedef struct collet_quantize_result {
 } collet_quantize_result;
 
 // Fills a result with what can be said before the work: sizes, and what the imatrix lacks. For --dry-run.
+// Errors: UNSUPPORTED, FORMAT (one part of several) as below
 collet_status collet_quantize_plan(const collet_quantize_opts *opts, collet_quantize_result *result, collet_error *err);
 
 // Errors: INVALID      the output is the input, or no file
