@@ -106,6 +106,13 @@ class Refusals(Quantize):
             self.assert_fails(collet("quantize", "--dry-run", *args, self.need(TINY)), USAGE, "q4_kk",
                               "did you mean 'q4_k'?")
 
+    def test_cli_quantize__a_dry_run_meets_what_nobody_encodes(self):
+        profile = self.file("p.yaml", "collet: 1\nfallback: error\nslots:\n  quant: { use: quant.bf16 }\n")
+        for more in (["--dry-run"], [self.folder / "out.gguf"]):
+            self.assert_fails(collet("quantize", "--type", "q8_0", "--profile", profile, self.need(TINY), *more), FAILED,
+                              "no module has the format q8_0")
+        self.only("p.yaml")
+
     def test_cli_quantize__outputs_that_cannot_be(self):
         source = self.f16()
         before = source.read_bytes()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// plugins/cpu/quant/quant.c - a module for each line of quant_kernels.inc; decoding is the plain decoder's.
+// plugins/cpu/quant/quant.c - a module for each line of quant_kernels.inc; most decode as the plain modules do.
 #include "plugins/cpu/quant/quant_kernels.h"
 
 #include <stdio.h>
@@ -17,7 +17,11 @@ static void need(const collet_host *host, uint32_t isa, const char *name, collet
     snprintf(out->why, sizeof out->why, "this CPU does not offer the level %s, or COLLET_ISA_MAX is below it", name);
 }
 
-#define QUANTIZER(level, isa, f, ggml, elems, bytes)                                                \
+#define QUANTIZER(level, isa, f, ggml, elems, bytes) MODULE(level, isa, f, ggml, elems, bytes, collet_dequantize_##f)
+#define CONVERTER(level, isa, f, ggml, elems, bytes) \
+    MODULE(level, isa, f, ggml, elems, bytes, collet_cpu_dequantize_##f##_##level)
+
+#define MODULE(level, isa, f, ggml, elems, bytes, decode)                                           \
     static void probe_##f##_##level(const collet_host *host, collet_probe *out)                     \
     {                                                                                               \
         need(host, COLLET_ISA_##isa, #level, out);                                                  \
@@ -25,7 +29,7 @@ static void need(const collet_host *host, uint32_t isa, const char *name, collet
     static void dequantize_##f##_##level(void *mod, const void *src, float *dst, uint64_t n)        \
     {                                                                                               \
         (void)mod;                                                                                  \
-        collet_dequantize_##f(src, dst, n);                                                         \
+        decode(src, dst, n);                                                                        \
     }                                                                                               \
     static collet_status quantize_##f##_##level(void *mod, const float *src, void *dst, uint64_t n, \
                                                 const float *imatrix, collet_error *err)            \
@@ -57,3 +61,4 @@ static void need(const collet_host *host, uint32_t isa, const char *name, collet
     };
 #include "plugins/cpu/quant/quant_kernels.inc"
 #undef QUANTIZER
+#undef MODULE

@@ -14,6 +14,9 @@
 #define QUANTIZER(level, isa, f, ggml, elems, bytes)      \
     collet_quantize_fn collet_cpu_quantize_##f##_##level; \
     extern const collet_module collet_cpu_quant_##f##_##level;
+#define CONVERTER(level, isa, f, ggml, elems, bytes)          \
+    collet_dequantize_fn collet_cpu_dequantize_##f##_##level; \
+    QUANTIZER(level, isa, f, ggml, elems, bytes)
 #include "plugins/cpu/quant/quant_kernels.inc"
 #undef QUANTIZER
 

@@ -31,3 +31,18 @@ void collet_cpu_quantize_bf16_avx2(const float *src, void *dst, uint64_t n, cons
         memcpy(to + 2 * i, &bits, sizeof bits);
     }
 }
+
+void collet_cpu_dequantize_bf16_avx2(const void *src, float *dst, uint64_t n)
+{
+    const uint8_t *from = src;
+    uint64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_si256(
+            (__m256i *)(dst + i),
+            _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(from + 2 * i))), 16));
+    for (; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, from + 2 * i, sizeof bits);
+        dst[i] = collet_bf16_to_f32(bits);
+    }
+}

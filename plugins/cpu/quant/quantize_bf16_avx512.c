@@ -29,3 +29,17 @@ void collet_cpu_quantize_bf16_avx512(const float *src, void *dst, uint64_t n, co
         memcpy(to + 2 * i, &bits, sizeof bits);
     }
 }
+
+void collet_cpu_dequantize_bf16_avx512(const void *src, float *dst, uint64_t n)
+{
+    const uint8_t *from = src;
+    uint64_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        _mm512_storeu_si512(
+            dst + i, _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(from + 2 * i))), 16));
+    for (; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, from + 2 * i, sizeof bits);
+        dst[i] = collet_bf16_to_f32(bits);
+    }
+}

@@ -17,3 +17,16 @@ void collet_cpu_quantize_f16_avx2(const float *src, void *dst, uint64_t n, const
         memcpy(to + 2 * i, &bits, sizeof bits);
     }
 }
+
+void collet_cpu_dequantize_f16_avx2(const void *src, float *dst, uint64_t n)
+{
+    const uint8_t *from = src;
+    uint64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(dst + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(from + 2 * i))));
+    for (; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, from + 2 * i, sizeof bits);
+        dst[i] = collet_f16_to_f32(bits);
+    }
+}

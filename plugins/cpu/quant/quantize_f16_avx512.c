@@ -17,3 +17,16 @@ void collet_cpu_quantize_f16_avx512(const float *src, void *dst, uint64_t n, con
         memcpy(to + 2 * i, &bits, sizeof bits);
     }
 }
+
+void collet_cpu_dequantize_f16_avx512(const void *src, float *dst, uint64_t n)
+{
+    const uint8_t *from = src;
+    uint64_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        _mm512_storeu_ps(dst + i, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(from + 2 * i))));
+    for (; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, from + 2 * i, sizeof bits);
+        dst[i] = collet_f16_to_f32(bits);
+    }
+}
