@@ -242,25 +242,42 @@ static inline __attribute__((always_inline)) void signed_write(void *block, cons
     f->pack(block, codes, scales, collet_f32_to_f16(c->d));
 }
 
-static inline __attribute__((always_inline)) void signed_encode(void *dst, const signed_format *f, size_t block_bytes,
-                                                                const float *src, uint64_t n, const float *imatrix)
+static inline __attribute__((always_inline)) void signed_encode_block(void *block, const signed_format *f,
+                                                                      const float *x, const float *imatrix)
 {
     const bool weighted = imatrix != NULL;
     const signed_search *how = weighted ? &f->weighted : &f->plain;
+    signed_span span;
+    for (uint32_t j = 0; j < SIGNED_SUBS; j += LANES) {
+        signed_load(&span.groups[j / LANES], x + 16 * j, weighted ? imatrix + 16 * j : NULL);
+        signed_find(&span, j, f, how, weighted);
+    }
+    signed_start(&span, signed_grid(&span, f, how), f);
+    for (uint32_t j = 0; j < SIGNED_SUBS && how->n_beside > 0; j += LANES)
+        signed_settle(&span, j, f, how, weighted);
+    if (how->n_beside > 0)
+        signed_fit(&span);
+    signed_write(block, &span, f, x);
+}
+
+// Whether anything is known of a block: the first importance says so as a rule.
+static inline bool signed_known(const float *imatrix)
+{
+    uint32_t i = 0;
+    while (i < 256 && !(imatrix[i] > 0.0f))
+        i++;
+    return i < 256;
+}
+
+static inline __attribute__((always_inline)) void signed_encode(void *dst, const signed_format *f, size_t block_bytes,
+                                                                const float *src, uint64_t n, const float *imatrix)
+{
     uint8_t *to = dst;
-    for (; n; n -= 256, src += 256, to += block_bytes) {
-        signed_span span;
-        for (uint32_t j = 0; j < SIGNED_SUBS; j += LANES) {
-            signed_load(&span.groups[j / LANES], src + 16 * j, weighted ? imatrix + 16 * j : NULL);
-            signed_find(&span, j, f, how, weighted);
-        }
-        signed_start(&span, signed_grid(&span, f, how), f);
-        for (uint32_t j = 0; j < SIGNED_SUBS && how->n_beside > 0; j += LANES)
-            signed_settle(&span, j, f, how, weighted);
-        if (how->n_beside > 0)
-            signed_fit(&span);
-        signed_write(to, &span, f, src);
-        imatrix = weighted ? imatrix + 256 : NULL;
+    for (uint64_t i = 0; i < n; i += 256, to += block_bytes) {
+        if (imatrix && signed_known(imatrix + i))
+            signed_encode_block(to, f, src + i, imatrix + i);
+        else
+            signed_encode_block(to, f, src + i, NULL);
     }
 }
 

@@ -155,6 +155,7 @@ static float error_max(const collet_format *f)
         { "bf16", 0x1p-8f },
         { "q8_0", 0.5f / 127 + 6e-4f },
         { "q8_1", 0.5f / 127 + 6e-4f },
+        { "q8_k", 0.5f / 127 + 1e-6f },
         { "q5_0", 1.0f / 16 + 1e-3f },
         { "q5_1", 1.0f / 31 + 2e-3f },
         { "q4_0", 1.0f / 8 + 1e-3f },
