@@ -109,8 +109,8 @@ class Refusals(Quantize):
     def test_cli_quantize__a_dry_run_meets_what_nobody_encodes(self):
         profile = self.file("p.yaml", "collet: 1\nfallback: error\nslots:\n  quant: { use: quant.bf16 }\n")
         for more in (["--dry-run"], [self.folder / "out.gguf"]):
-            self.assert_fails(collet("quantize", "--type", "q8_0", "--profile", profile, self.need(TINY), *more), FAILED,
-                              "no module has the format q8_0")
+            result = collet("quantize", "--type", "q8_0", "--profile", profile, self.need(TINY), *more)
+            self.assert_fails(result, FAILED, "no module has the format q8_0")
         self.only("p.yaml")
 
     def test_cli_quantize__outputs_that_cannot_be(self):
@@ -177,7 +177,8 @@ class Interrupted(Quantize):
         source = self.f16()
         disk = self.folder / "disk"
         disk.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True,
+                              check=False)
         if done.returncode != 0:
             skip("a small tmpfs cannot be mounted here")
         try:

@@ -2,7 +2,7 @@
 # tests/peer/peer.py - what llama.cpp and gguf-py say of a file, as JSON; run by the Python of build/peer-venv.
 #
 #     peer.py layout FILE                  keys, alignment, and per tensor name, format, offset, bytes
-#     peer.py follow FILE PROMPT IDS       both JSON lists of ids: per id of IDS its logit after all before it, and the best
+#     peer.py follow FILE PROMPT IDS       JSON lists of ids: per id of IDS its logit after all before it, and the best
 import json
 import sys
 
