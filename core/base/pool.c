@@ -198,10 +198,11 @@ static void *worker_main(void *arg)
     for (;;) {
         if (!spin_until(pool, next_region, seen))
             sleep_until_next(pool, seen);
-        if (atomic_load(&pool->stop))
-            return NULL;
         const uint64_t gate = atomic_fetch_add(&pool->gate, 1);
         seen = (uint32_t)(gate >> 32);
+        // Asked once inside: who was woken by a region and goes in with the last generation would wait for another one.
+        if (atomic_load(&pool->stop))
+            return NULL;
         if (gate & OPEN)
             run_tasks(pool, self->worker);
         go_out(pool);

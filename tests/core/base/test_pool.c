@@ -161,6 +161,22 @@ static void test_pool__two_callers_wait_for_each_other(void **state)
     collet_pool_destroy(j.pool);
 }
 
+// A worker that was late for the last region may go into the one with which the pool ends: it must end too. The test
+// passes when it comes to its end.
+static void test_pool__ends_while_workers_are_late(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 2000; i++) {
+        job j = { 0 };
+        collet_pool *pool = make_pool(2 + i % 4);
+        for (uint32_t n = 0; n < i % 3; n++)
+            collet_pool_run(pool, 1 + i % 5, count, &j);
+        for (uint32_t n = 0; n < i % 7; n++)
+            sched_yield();
+        collet_pool_destroy(pool);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_pool__nested_regions_run_inline),
         cmocka_unit_test(test_pool__survives_many_regions_and_pauses),
         cmocka_unit_test(test_pool__two_callers_wait_for_each_other),
+        cmocka_unit_test(test_pool__ends_while_workers_are_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
