@@ -24,10 +24,30 @@ function(collet_library name)
   target_link_libraries(${name} PUBLIC ${A_DEPS} m)
 endfunction()
 
-# ISA flags per source file, by the last word of its name: x_avx2.c, x_avx512.c, x_amx.c, x_neon.c. Nowhere else.
+# The ISA words of file names that this target's processor has none of: other machines leave these files out.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
+  set(COLLET_X86 ON)
+  set(COLLET_FOREIGN_ISA "_(neon|dotprod)\\.c$")
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  set(COLLET_FOREIGN_ISA "_(avx2|avx512|amx)\\.c$")
+else()
+  set(COLLET_FOREIGN_ISA "_(avx2|avx512|amx|neon|dotprod)\\.c$")
+endif()
+
+# collet_isa_sources(LIST): takes the files of other machines out of the list, so that a list names them all.
+function(collet_isa_sources list)
+  set(sources ${${list}})
+  list(FILTER sources EXCLUDE REGEX "${COLLET_FOREIGN_ISA}")
+  set(${list} ${sources} PARENT_SCOPE)
+endfunction()
+
+# ISA flags per source file, by the last word of its name: x_avx2.c, x_avx512.c, x_amx.c, x_dotprod.c. Nowhere else.
+# x_neon.c needs none: Advanced SIMD is in every AArch64.
 function(collet_isa_flags)
   foreach(source ${ARGN})
-    if(source MATCHES "_avx2\\.c$")
+    if(source MATCHES "${COLLET_FOREIGN_ISA}")
+      continue() # where it is compiled nonetheless, it is empty but for a stub
+    elseif(source MATCHES "_avx2\\.c$")
       set(flags -mavx2 -mfma -mf16c -mbmi2)
     elseif(source MATCHES "_avx512\\.c$")
       set(flags -mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
@@ -35,6 +55,8 @@ function(collet_isa_flags)
     elseif(source MATCHES "_amx\\.c$")
       set(flags -mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16
                 -mamx-tile -mamx-int8 -mamx-bf16 -mprfchw -mprefer-vector-width=512)
+    elseif(source MATCHES "_dotprod\\.c$")
+      set(flags -march=armv8.2-a+dotprod)
     else()
       continue()
     endif()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/base/isa.c - CPUID, XCR0, AMX permission, then a trial in a child process.
+// core/base/isa.c - CPUID, XCR0, AMX permission, or HWCAP; then a trial in a child process.
 #include "core/base/isa.h"
 
 #include <signal.h>
@@ -13,12 +13,12 @@
 
 #include "core/base/isa_probe.h"
 
-enum { LEVEL_REF, LEVEL_AVX2, LEVEL_AVX512, LEVEL_AMX, LEVEL_NEON, N_LEVELS };
-static const char *const level_names[N_LEVELS] = { "ref", "avx2", "avx512", "amx", "neon" };
+enum { LEVEL_REF, LEVEL_AVX2, LEVEL_AVX512, LEVEL_AMX, LEVEL_NEON, LEVEL_DOTPROD };
+static const char *const level_names[COLLET_ISA_LEVELS] = { "ref", "avx2", "avx512", "amx", "neon", "dotprod" };
 
 uint32_t collet_isa_from_name(const char *name)
 {
-    for (uint32_t i = 0; i < N_LEVELS; i++)
+    for (uint32_t i = 0; i < COLLET_ISA_LEVELS; i++)
         if (strcmp(name, level_names[i]) == 0)
             return 1u << i;
     return 0;
@@ -26,7 +26,7 @@ uint32_t collet_isa_from_name(const char *name)
 
 const char *collet_isa_name(uint32_t isa)
 {
-    for (uint32_t i = 0; i < N_LEVELS; i++)
+    for (uint32_t i = 0; i < COLLET_ISA_LEVELS; i++)
         if (isa == 1u << i)
             return level_names[i];
     return "none";
@@ -36,28 +36,6 @@ static uint64_t cache_bytes(int name)
 {
     long n = sysconf(name);
     return n > 0 ? (uint64_t)n : 0;
-}
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-
-typedef struct cpuid_regs {
-    uint32_t a, b, c, d;
-} cpuid_regs;
-
-static cpuid_regs cpuid(uint32_t leaf, uint32_t sub)
-{
-    cpuid_regs r = { 0 };
-    if (!__get_cpuid_count(leaf, sub, &r.a, &r.b, &r.c, &r.d))
-        r = (cpuid_regs){ 0 };
-    return r;
-}
-
-static uint64_t read_xcr0(void)
-{
-    uint32_t low, high;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (uint64_t)high << 32 | low;
 }
 
 typedef struct feature {
@@ -74,14 +52,6 @@ static bool all_present(const feature *features, size_t n, char *why, size_t n_w
             return false;
         }
     return true;
-}
-
-// Linux gives tile registers on request only (arch/x86: ARCH_REQ_XCOMP_PERM, feature 18). The permission is the
-// process's: threads made later and child processes have it.
-static bool amx_permitted(void)
-{
-    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
-    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
 static bool trial(int (*probe)(void), char *why, size_t n_why)
@@ -108,8 +78,45 @@ static bool trial(int (*probe)(void), char *why, size_t n_why)
     return false;
 }
 
-static void probe_x86(collet_isa *out)
+static void not_here(collet_isa *out, int first, int last, const char *machine)
 {
+    for (int level = first; level <= last; level++)
+        snprintf(out->why[level], sizeof out->why[0], "this is %s machine", machine);
+}
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+typedef struct cpuid_regs {
+    uint32_t a, b, c, d;
+} cpuid_regs;
+
+static cpuid_regs cpuid(uint32_t leaf, uint32_t sub)
+{
+    cpuid_regs r = { 0 };
+    if (!__get_cpuid_count(leaf, sub, &r.a, &r.b, &r.c, &r.d))
+        r = (cpuid_regs){ 0 };
+    return r;
+}
+
+static uint64_t read_xcr0(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+// Linux gives tile registers on request only (arch/x86: ARCH_REQ_XCOMP_PERM, feature 18). The permission is the
+// process's: threads made later and child processes have it.
+static bool amx_permitted(void)
+{
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+
+static void probe_machine(collet_isa *out)
+{
+    not_here(out, LEVEL_NEON, LEVEL_DOTPROD, "an x86-64");
     cpuid_regs l1 = cpuid(1, 0), l7 = cpuid(7, 0), l7_1 = cpuid(7, 1);
     bool osxsave = l1.c >> 27 & 1;
     uint64_t xcr0 = osxsave ? read_xcr0() : 0;
@@ -150,26 +157,46 @@ static void probe_x86(collet_isa *out)
     }
     snprintf(out->cpu_name, sizeof out->cpu_name, "%.48s", (const char *)brand);
 }
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+static void probe_machine(collet_isa *out)
+{
+    const unsigned long hwcap = getauxval(AT_HWCAP);
+    const feature neon[] = { { "Advanced SIMD", hwcap & HWCAP_ASIMD } };
+    const feature dotprod[] = { { "the dot product (ASIMDDP)", hwcap & HWCAP_ASIMDDP } };
+
+    not_here(out, LEVEL_AVX2, LEVEL_AMX, "an AArch64");
+    if (all_present(neon, COLLET_COUNT(neon), out->why[LEVEL_NEON], sizeof out->why[0]) &&
+        trial(collet_isa_probe_neon, out->why[LEVEL_NEON], sizeof out->why[0]))
+        out->mask |= COLLET_ISA_NEON;
+    if (!(out->mask & COLLET_ISA_NEON))
+        snprintf(out->why[LEVEL_DOTPROD], sizeof out->why[0], "needs neon, which is missing");
+    else if (all_present(dotprod, COLLET_COUNT(dotprod), out->why[LEVEL_DOTPROD], sizeof out->why[0]) &&
+             trial(collet_isa_probe_dotprod, out->why[LEVEL_DOTPROD], sizeof out->why[0]))
+        out->mask |= COLLET_ISA_DOTPROD;
+}
+#else
+static void probe_machine(collet_isa *out)
+{
+    (void)all_present;
+    (void)trial;
+    not_here(out, LEVEL_AVX2, LEVEL_DOTPROD, "neither an x86-64 nor an AArch64");
+}
 #endif
 
 void collet_isa_probe(collet_isa *out)
 {
     *out = (collet_isa){ .mask = COLLET_ISA_REF };
-#if defined(__x86_64__)
-    probe_x86(out);
-    snprintf(out->why[LEVEL_NEON], sizeof out->why[0], "this is an x86-64 machine");
-#elif defined(__aarch64__)
-    out->mask |= COLLET_ISA_NEON; // mandatory in AArch64; the dot product is asked for when a kernel needs it
-    for (int level = LEVEL_AVX2; level <= LEVEL_AMX; level++)
-        snprintf(out->why[level], sizeof out->why[0], "this is an AArch64 machine");
-#endif
+    probe_machine(out);
     out->l1d_bytes = cache_bytes(_SC_LEVEL1_DCACHE_SIZE);
     out->l2_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE);
     out->l3_bytes = cache_bytes(_SC_LEVEL3_CACHE_SIZE);
 
     const char *limit = getenv("COLLET_ISA_MAX");
     uint32_t max = limit ? collet_isa_from_name(limit) : 0;
-    for (uint32_t i = 1; max && i < N_LEVELS; i++)
+    for (uint32_t i = 1; max && i < COLLET_ISA_LEVELS; i++)
         if ((1u << i) > max && out->mask & 1u << i) {
             out->mask &= ~(1u << i);
             snprintf(out->why[i], sizeof out->why[0], "lowered by COLLET_ISA_MAX=%s", level_names[__builtin_ctz(max)]);

@@ -7,5 +7,7 @@
 int collet_isa_probe_avx2(void);
 int collet_isa_probe_avx512(void);
 int collet_isa_probe_amx(void);
+int collet_isa_probe_neon(void);
+int collet_isa_probe_dotprod(void);
 
 #endif

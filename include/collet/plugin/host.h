@@ -81,18 +81,19 @@ typedef struct collet_host {
 // (XCR0), permission was granted (AMX), and a small known product came out right in a child process.
 // Plugins never read CPUID themselves. Each level names a closed list of features.
 enum {
-    COLLET_ISA_REF = 1,    // portable C
-    COLLET_ISA_AVX2 = 2,   // AVX2, FMA, F16C, BMI2
-    COLLET_ISA_AVX512 = 4, // AVX2 and AVX-512 F, BW, DQ, VL, VNNI
-    COLLET_ISA_AMX = 8,    // AVX512 and AMX-TILE, AMX-INT8, AMX-BF16, AVX512-BF16
-    COLLET_ISA_NEON = 16   // AArch64 Advanced SIMD with dot product
+    COLLET_ISA_REF = 1,     // portable C
+    COLLET_ISA_AVX2 = 2,    // AVX2, FMA, F16C, BMI2
+    COLLET_ISA_AVX512 = 4,  // AVX2 and AVX-512 F, BW, DQ, VL, VNNI
+    COLLET_ISA_AMX = 8,     // AVX512 and AMX-TILE, AMX-INT8, AMX-BF16, AVX512-BF16
+    COLLET_ISA_NEON = 16,   // AArch64: Advanced SIMD of Armv8.0
+    COLLET_ISA_DOTPROD = 32 // NEON and SDOT, UDOT (FEAT_DotProd)
 };
 
 // host->get(self, COLLET_HOST_CPU_ID)
 #define COLLET_HOST_CPU_ID "collet.host.cpu/0"
 typedef struct collet_host_cpu {
     uint32_t size;
-    uint32_t isa_mask; // COLLET_ISA_*, REF always set; lowered by COLLET_ISA_MAX=ref|avx2|avx512|amx for tests
+    uint32_t isa_mask; // COLLET_ISA_*, REF always set; lowered by COLLET_ISA_MAX=ref|avx2|... for tests
     uint64_t l1d_bytes, l2_bytes, l3_bytes; // per core, per core, shared; 0 when unknown
 } collet_host_cpu;
 

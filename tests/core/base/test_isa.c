@@ -17,10 +17,12 @@ static void test_isa__every_level_is_offered_or_explained(void **state)
     collet_isa isa;
     collet_isa_probe(&isa);
     assert_true(isa.mask & COLLET_ISA_REF);
-    for (uint32_t level = 0; level < 5; level++)
+    for (uint32_t level = 0; level < COLLET_ISA_LEVELS; level++)
         assert_int_equal((isa.mask >> level & 1) != 0, isa.why[level][0] == '\0');
     if (isa.mask & COLLET_ISA_AMX) // levels build on each other
         assert_true(isa.mask & COLLET_ISA_AVX512);
+    if (isa.mask & COLLET_ISA_DOTPROD)
+        assert_true(isa.mask & COLLET_ISA_NEON);
     if (isa.mask & COLLET_ISA_AVX512)
         assert_true(isa.mask & COLLET_ISA_AVX2);
 }
@@ -38,7 +40,7 @@ static void test_isa__the_environment_lowers_the_mask(void **state)
 static void test_isa__names_go_both_ways(void **state)
 {
     (void)state;
-    const char *const names[] = { "ref", "avx2", "avx512", "amx", "neon" };
+    const char *const names[] = { "ref", "avx2", "avx512", "amx", "neon", "dotprod" };
     for (size_t i = 0; i < COLLET_COUNT(names); i++)
         assert_string_equal(collet_isa_name(collet_isa_from_name(names[i])), names[i]);
     assert_int_equal(collet_isa_from_name("mmx"), 0);
