@@ -90,7 +90,8 @@ static void check_governor(report *r)
         add(r, "note", "governor", "%s: measurements vary less with `cpupower frequency-set -g performance`", text);
 }
 
-// Two OpenMP runtimes in one process fight for the CPUs; ours has none of its own.
+// Two OpenMP runtimes in one process fight for the CPUs; ours has none of its own. One may come with a vendor's
+// library, whose plugin limits it.
 static void check_openmp(report *r)
 {
     FILE *maps = fopen("/proc/self/maps", "r");
@@ -112,9 +113,13 @@ static void check_openmp(report *r)
         fclose(maps);
     if (n == 0)
         add(r, "ok", "openmp", "no OpenMP runtime in this process");
-    for (size_t i = 0; i < n; i++)
-        add(r, "warning", "openmp", "%s is loaded beside the core's own threads; unload the plugin that brought it",
-            seen[i]);
+    else if (n == 1)
+        add(r, "note", "openmp", "%s is in this process beside the core's own threads", seen[0]);
+    for (size_t i = 1; i < n; i++)
+        add(r, "warning", "openmp",
+            "two OpenMP runtimes in this process, %s and %s: each starts a thread for every CPU; "
+            "unload the plugin or LD_PRELOAD that brought one of them",
+            seen[0], seen[i]);
 }
 
 static void check_plugins(report *r, const collet_registry *registry)
@@ -134,6 +139,8 @@ static void check_plugins(report *r, const collet_registry *registry)
         if (m->verdict != COLLET_VERDICT_OK)
             add(r, "note", "module", "%s: %s", m->id, m->why);
     }
+    if (COLLET_LEFT_OUT[0])
+        add(r, "note", "plugin", "%s", COLLET_LEFT_OUT);
     add(r, "ok", "plugins", "%zu usable; `collet plugins list` shows their modules", n_ok);
 }
 

@@ -41,6 +41,8 @@ static int print_text(const collet_registry *r, bool all)
             if (collet_registry_module(r, k)->plugin == i)
                 print_module(collet_registry_module(r, k));
     }
+    if (COLLET_LEFT_OUT[0])
+        printf("%s\n", COLLET_LEFT_OUT);
     return collet_cli_finish();
 }
 
@@ -85,7 +87,7 @@ static int print_json(const collet_registry *r)
                                                  verdict_name(p->verdict), "phase", p->phase, "why", p->why, "cached",
                                                  (int)p->cached, "modules", modules_json(r, i)));
     }
-    json_t *object = json_pack("{s:o}", "plugins", plugins);
+    json_t *object = json_pack("{s:o, s:s}", "plugins", plugins, "left_out", COLLET_LEFT_OUT);
     return collet_cli_print_json(object, JSON_INDENT(1));
 }
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 packages=(gcc g++ cmake ninja-build pkg-config libyaml-dev libjansson-dev libutf8proc-dev libpcre2-dev libsodium-dev
-  libxxhash-dev libcmocka-dev dwarves python3 python3-pip gzip)
+  libxxhash-dev libcmocka-dev libdnnl-dev dwarves python3 python3-pip gzip)
 
 missing=()
 for package in "${packages[@]}"; do

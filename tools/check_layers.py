@@ -18,6 +18,7 @@ ALLOWED = {
     "plugins/common": ["include/collet/base.h", "include/collet/plugin"],
     "plugins/reference": ["include/collet/base.h", "include/collet/plugin", "plugins/common"],
     "plugins/cpu": ["include/collet/base.h", "include/collet/plugin", "plugins/common"],
+    "plugins/onednn": ["include/collet/base.h", "include/collet/plugin", "plugins/common"],
     # The simulated device runs the reference kernels (docs/decisions/0004).
     "plugins/sim": ["include/collet/base.h", "include/collet/plugin", "plugins/common", "plugins/reference"],
     "examples": ["include/collet"],

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/cli/test_cli_plugins.py - profiles, plugins and the plan: what is chosen, by whom, and what bad ones cannot do.
 import json
+import os
 import pathlib
+import subprocess
 import unittest
 
 from program import (GEMMA3, QUICK, SMOLLM2, SOURCE, TINY, USAGE, ProgramTest, collet, skip)
@@ -16,6 +18,31 @@ static const collet_plugin plugin = { COLLET_PLUGIN_HEAD, .id = "crash", .versio
 COLLET_PLUGIN(plugin)
 __attribute__((constructor)) static void crash(void) { *(volatile int *)0 = 1; }
 """  # without the entry symbol it would not be taken for a plugin, and never be opened
+
+
+class Vendor(ProgramTest):
+    def test_cli_plugins__onednn_writes_what_our_kernels_write(self):
+        if "onednn.matmul" not in self.assert_ok(collet("plugins", "list")).out:
+            skip("onednn.matmul: not built, or not usable here")
+        model = self.need(SMOLLM2)
+        for name in ("f16", "bf16", "q8_0"):
+            ids = []
+            for module in ("onednn.matmul", "cpu.matmul.ref"):
+                run = ("generate", "-m", model, "--isq", name, "-p", "The capital of France is", "-n", "4", "--json",
+                       "--temperature", "0", "--set", f"slots.matmul={{ use: {module}, fallback: warn }}")
+                ids.append(json.loads(self.assert_ok(collet(*run)).out)["ids"])
+            self.assertEqual(ids[0], ids[1], name)
+
+    def test_cli_plugins__two_openmp_runtimes_are_a_warning(self):
+        source = self.file("empty.c", "int collet_test_openmp_runtime;\n")
+        made = []
+        for name in ("libgomp.so.1", "libiomp5.so"):
+            made.append(str(pathlib.Path(source).parent / name))
+            subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", made[-1], source], check=True)
+        for preload, level in ((made, "warning"), (made[:1], "note"), ([], "ok")):
+            env = {"LD_PRELOAD": ":".join(preload), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+            findings = json.loads(self.assert_ok(collet("doctor", "--json", env=env)).out)["findings"]
+            self.assertIn((level, "openmp"), [(f["level"], f["what"]) for f in findings])
 
 
 class Profiles(ProgramTest):
