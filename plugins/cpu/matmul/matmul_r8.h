@@ -37,8 +37,7 @@ typedef struct r8_format {
 
 // 32 columns of a panel, apart from their codes.
 typedef struct r8_block {
-    __m256 d;
-    __m256i scale[2];
+    r8_scales scales;
     __m256 m[2];
 } r8_block;
 
@@ -68,11 +67,6 @@ R8_INLINE __m256 r8_d(const uint8_t *p, const r8_format f)
                               : r8_halves(p);
 }
 
-R8_INLINE __m256 r8_bytes(__m128i v, int is_signed)
-{
-    return _mm256_cvtepi32_ps(is_signed ? _mm256_cvtepi8_epi32(v) : _mm256_cvtepu8_epi32(v));
-}
-
 R8_INLINE void r8_prefetch(const uint8_t *p, uint32_t n_bytes)
 {
     for (uint32_t i = 0; i < n_bytes; i += 64)
@@ -97,14 +91,10 @@ R8_INLINE void r8_store(const collet_cpu_matmul_args *a, uint32_t panel, uint32_
 R8_INLINE void r8_add_block(__m256 sum[8], const collet_cpu_act *act, const uint8_t *codes, const r8_block *w,
                             const int n, const r8_format f)
 {
-    __m256i dot[8];
-    if (f.bits)
-        r8_dots(dot, act, codes, f.codes, w->scale, n, f.bits, f.is_super ? f.n_sub : 1);
-    else
-        r8_dots_signed(dot, act, codes, f.codes, w->scale[0], n);
+    __m256 v[8];
+    r8_values(v, act, codes, f.codes, &w->scales, n, f.bits, f.is_super ? f.n_sub : 1);
     for (int c = 0; c < n; c++) {
-        const __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(dot[c]), _mm256_broadcast_ss(&act[c].d));
-        sum[c] = _mm256_fmadd_ps(w->d, v, sum[c]);
+        sum[c] = _mm256_fmadd_ps(v[c], _mm256_broadcast_ss(&act[c].d), sum[c]);
         if (f.m && f.n_sub == 1)
             sum[c] = _mm256_fmadd_ps(w->m[0], _mm256_broadcast_ss(&act[c].s), sum[c]);
         for (int h = 0; f.m && f.n_sub == 2 && h < 2; h++)
@@ -119,11 +109,13 @@ R8_INLINE void r8_blocks(__m256 sum[8], const collet_cpu_act *act, const uint8_t
 {
     const uint32_t head = r8_d_bytes(f) + (f.m == R8_M_STORED ? 16 : 0), record = head + f.code_bytes;
     for (uint32_t b = 0; b < n_in / 32; b++, p += record, act += n) {
-        r8_block w = { .d = r8_d(p, f), .scale[0] = r8_scale_one() };
+        const __m256 d = r8_d(p, f);
+        r8_block w;
+        r8_scales_none(&w.scales, d);
         if (f.m == R8_M_STORED)
             w.m[0] = r8_halves(p + 16);
         else if (f.m == R8_M_OFFSET)
-            w.m[0] = _mm256_mul_ps(w.d, _mm256_set1_ps(-(float)f.offset));
+            w.m[0] = _mm256_mul_ps(d, _mm256_set1_ps(-(float)f.offset));
         if (n < 8)
             r8_prefetch(p, record);
         r8_add_block(sum, act, p + head, &w, n, f);
@@ -139,8 +131,9 @@ R8_INLINE void r8_supers(__m256 sum[8], const collet_cpu_act *act, const uint8_t
     const uint32_t sub_head = f.m == R8_M_STORED && !f.nibble_scales ? 2 * scales : scales;
     const uint32_t sub = sub_head + f.code_bytes;
     for (uint32_t k = 0; k < n_in / 256; k++) {
-        r8_block w = { .d = r8_halves(p) };
-        const __m256 m = _mm256_mul_ps(f.m == R8_M_STORED ? r8_halves(p + 16) : w.d,
+        r8_block w;
+        const __m256 d = r8_halves(p);
+        const __m256 m = _mm256_mul_ps(f.m == R8_M_STORED ? r8_halves(p + 16) : d,
                                        _mm256_set1_ps(f.m == R8_M_STORED ? -1.0f : -(float)f.offset));
         p += head;
         for (int b = 0; b < 8; b++, p += sub, act += n) {
@@ -152,7 +145,7 @@ R8_INLINE void r8_supers(__m256 sum[8], const collet_cpu_act *act, const uint8_t
                 } else if (f.m == R8_M_STORED) {
                     min = r8_eight(p + 8 * h + scales);
                 }
-                w.scale[h] = r8_scale(scale, f.signed_scales);
+                r8_scales_set(&w.scales, h, d, scale, f.signed_scales);
                 w.m[h] = _mm256_mul_ps(m, r8_bytes(min, f.signed_scales));
             }
             if (n < 8)
@@ -178,8 +171,12 @@ R8_INLINE void r8_panel(const collet_cpu_matmul_args *a, uint32_t panel, uint32_
 }
 
 R8_INLINE void r8_run(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end, uint32_t token_begin,
-                      uint32_t token_end, const r8_format f)
+                      uint32_t token_end, r8_format f)
 {
+    if (f.bits == 0 && R8_SIGNED_OFFSET) {
+        f.m = R8_M_OFFSET;
+        f.offset = R8_SIGNED_OFFSET;
+    }
     for (uint32_t panel = panel_begin; panel < panel_end; panel++)
         for (uint32_t token = token_begin, n; token < token_end; token += n) {
             n = collet_cpu_act_together(token_end - token);

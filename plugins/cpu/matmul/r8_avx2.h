@@ -11,16 +11,25 @@
 #include "plugins/cpu/matmul/matmul.h"
 #include "plugins/cpu/matmul/r8_codes.h"
 
-// A scale of each row, twice: for both 16-bit sums that vpmaddwd adds.
-R8_INLINE __m256i r8_scale(__m128i v, int is_signed)
+#define R8_SIGNED_OFFSET 0 // signed codes stay signed
+
+// d, and for each sub-block a scale of each row, twice: for both 16-bit sums that vpmaddwd adds.
+typedef struct r8_scales {
+    __m256 d;
+    __m256i of[2];
+} r8_scales;
+
+R8_INLINE void r8_scales_none(r8_scales *s, __m256 d)
 {
-    const __m128i twice = _mm_unpacklo_epi8(v, v);
-    return is_signed ? _mm256_cvtepi8_epi16(twice) : _mm256_cvtepu8_epi16(twice);
+    s->d = d;
+    s->of[0] = s->of[1] = _mm256_set1_epi16(1);
 }
 
-R8_INLINE __m256i r8_scale_one(void)
+R8_INLINE void r8_scales_set(r8_scales *s, int h, __m256 d, __m128i v, int is_signed)
 {
-    return _mm256_set1_epi16(1);
+    const __m128i twice = _mm_unpacklo_epi8(v, v);
+    s->d = d;
+    s->of[h] = is_signed ? _mm256_cvtepi8_epi16(twice) : _mm256_cvtepu8_epi16(twice);
 }
 
 // dot[c] = sum over sub-blocks of scale times codes times token c: one int32 for each row.
@@ -64,6 +73,20 @@ R8_INLINE void r8_dots_signed(__m256i dot[8], const collet_cpu_act *act, const u
             R8_IN_ORDER(dot[c]);
         }
     }
+}
+
+// v[c] = d times the sum over sub-blocks of scale times codes times token c. bits 0: signed codes.
+R8_INLINE void r8_values(__m256 v[8], const collet_cpu_act *act, const uint8_t *codes, r8_codes_fn *codes_of,
+                         const r8_scales *s, const int n, const int bits, const int n_sub)
+{
+    __m256i dot[8];
+    if (bits)
+        r8_dots(dot, act, codes, codes_of, s->of, n, bits, n_sub);
+    else
+        r8_dots_signed(dot, act, codes, codes_of, s->of[0], n);
+#pragma GCC unroll 8
+    for (int c = 0; c < n; c++)
+        v[c] = _mm256_mul_ps(_mm256_cvtepi32_ps(dot[c]), s->d);
 }
 
 #endif

@@ -33,6 +33,12 @@ R8_INLINE __m256i r8_four(const int8_t *a)
     return _mm256_set1_epi32(four);
 }
 
+// A byte of each row to f32.
+R8_INLINE __m256 r8_bytes(__m128i v, int is_signed)
+{
+    return _mm256_cvtepi32_ps(is_signed ? _mm256_cvtepi8_epi32(v) : _mm256_cvtepu8_epi32(v));
+}
+
 R8_INLINE __m256i r8_nibbles(const uint8_t *codes, int g)
 {
     const __m256i v = r8_load(codes + 32 * (g % 4));
