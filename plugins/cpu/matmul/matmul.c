@@ -4,10 +4,8 @@
 // Decode streams every packed byte once: workers take contiguous panels, so each reads one sequential stream. Prefill
 // cuts panels and tokens into pieces, which workers draw from a queue: a worker that loses its core for a while holds
 // up nobody. A piece's tokens stay in the second-level cache while its panels pass by.
-#include "plugins/cpu/matmul/matmul.h"
+#include "plugins/cpu/matmul/matmul_op.h"
 
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "plugins/common/formats.h"
@@ -16,8 +14,6 @@
 #include "plugins/cpu/refuse.h"
 
 #define TOKEN_BLOCK_BYTES (128u << 10) // of quantized activations that one walk over the panels uses
-#define FEW_TOKENS 4                   // up to here a step is about reading weights
-#define PIECES_PER_WORKER 4            // of the panels
 
 // Two kinds of weights take activations in two planes of 8 bits, the second being what the first left over. Output
 // matrices (a row per word of a vocabulary): the rounding of their input goes straight into the logits. Value
@@ -27,9 +23,6 @@
 // are streamed once all the same; sums go through a small buffer of each worker.
 #define OUTPUT_RATIO 16u // rows for each column, from which on a weight is taken for an output matrix
 #define VALUE_RATIO 2u   // columns for each row, from which on a value projection is cheap enough
-#define FINE_TOKENS 16u  // planes in the buffer
-#define FINE_PANELS 64u  // panels in the buffer
-#define FINE_ROWS (FINE_PANELS * R8_ROWS)
 
 const collet_cpu_matmul_kernel collet_cpu_matmul_kernels[] = {
 #define KERNEL(f, i, function) { .format = #f, .isa = COLLET_ISA_##i, .name = #function, .run = function },
@@ -55,33 +48,6 @@ uint32_t collet_cpu_matmul_token_block(const collet_cpu_packing *packing, uint32
     return n >= 8 ? n & ~7u : 8;
 }
 
-typedef struct matmul_mod {
-    const collet_host *host;
-    uint32_t isa; // the level this module is of and those below, as far as they are offered
-    uint32_t level;
-    bool offered; // by the host
-    uint32_t f32, cpu, op;
-} matmul_mod;
-
-typedef struct matmul {
-    const matmul_mod *mod;
-    const collet_cpu_matmul_kernel *kernel, *tiles; // tiles: for COLLET_CPU_TILES_FROM tokens and more; NULL: none
-    const collet_cpu_packing *packing;              // NULL: canonical rows
-    uint64_t panel_bytes;
-    uint32_t n_in, n_out, n_panels;
-    uint32_t n_planes; // of activations, 1 or 2
-} matmul;
-
-// One call, shared by its workers.
-typedef struct job {
-    const matmul *op;
-    collet_cpu_matmul_args args;
-    uint32_t n_tokens, n_tasks, token_block; // tokens are planes for an output matrix
-    collet_cpu_act *act;
-    float *fine; // sums of planes, FINE_TOKENS x FINE_ROWS for each worker; NULL: one plane
-    atomic_uint next_piece;
-} job;
-
 // ---- life cycle ----
 
 static collet_status open_level(const collet_host *host, uint32_t level, void **mod, collet_error *err)
@@ -96,7 +62,9 @@ static collet_status open_level(const collet_host *host, uint32_t level, void **
                        .offered = cpu && (cpu->isa_mask & level),
                        .f32 = host->intern(host->self, "f32"),
                        .cpu = host->intern(host->self, "cpu"),
-                       .op = host->intern(host->self, COLLET_OP_MATMUL) };
+                       .op = { [MATMUL_ONE] = host->intern(host->self, COLLET_OP_MATMUL),
+                               [MATMUL_GROUP] = host->intern(host->self, COLLET_OP_MATMUL_GROUP),
+                               [MATMUL_GLU] = host->intern(host->self, COLLET_OP_MATMUL_GLU) } };
     *mod = m;
     return COLLET_OK;
 }
@@ -142,9 +110,10 @@ static bool activations_fit(const matmul_mod *m, const collet_tensor *t, const c
     return true;
 }
 
-static bool weight_fits(const matmul_mod *m, const collet_op_desc *d, collet_op_caps *caps)
+// in[1 + k], which multiplies in[0] into out[y].
+static bool weight_fits(const matmul_mod *m, const collet_op_desc *d, uint32_t k, uint32_t y, collet_op_caps *caps)
 {
-    const collet_tensor *w = d->in[1];
+    const collet_tensor *w = d->in[1 + k], *x = d->in[0], *out = d->out[y];
     const char *format = m->host->name_of(m->host->self, w->format);
     if (!format || !collet_cpu_matmul_choose(format, m->isa))
         return collet_cpu_refuse(caps, "no kernel for weights in %s", format ? format : "an unknown format");
@@ -158,31 +127,33 @@ static bool weight_fits(const matmul_mod *m, const collet_op_desc *d, collet_op_
     if (packing && w->shape[1] % packing->block_elems != 0)
         return collet_cpu_refuse(caps, "rows of %lld: %s has blocks of %u", (long long)w->shape[1], format,
                                  packing->block_elems);
-    if (w->shape[1] != d->in[0]->shape[1] || w->shape[0] != d->out[0]->shape[1])
+    if (w->shape[1] != x->shape[1] || w->shape[0] != out->shape[1])
         return collet_cpu_refuse(caps, "weight (%lld, %lld) for x of %lld and y of %lld", (long long)w->shape[0],
-                                 (long long)w->shape[1], (long long)d->in[0]->shape[1], (long long)d->out[0]->shape[1]);
-    caps->layout[1] = packing ? m->host->intern(m->host->self, packing->layout) : 0;
+                                 (long long)w->shape[1], (long long)x->shape[1], (long long)out->shape[1]);
+    caps->layout[1 + k] = packing ? m->host->intern(m->host->self, packing->layout) : 0;
     return true;
 }
 
-static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps *caps)
+static matmul_kind kind_of(const matmul_mod *m, uint32_t op)
 {
-    const matmul_mod *m = mod;
-    bool fits;
-    if (!m->offered)
-        fits = collet_cpu_refuse(caps, "%s is not offered on this machine",
-                                 m->level == COLLET_ISA_AMX      ? "AMX"
-                                 : m->level == COLLET_ISA_AVX512 ? "AVX-512"
-                                                                 : "AVX2");
-    else if (!m->op || d->op != m->op)
-        fits = collet_cpu_refuse(caps, "no such op in this module");
-    else if (d->n_in != 2 || d->n_out != 1 || !d->in[0] || !d->in[1] || !d->out[0])
-        fits = collet_cpu_refuse(caps, "%u inputs and %u outputs: a matmul has 2 and 1", d->n_in, d->n_out);
-    else
-        fits = activations_fit(m, d->in[0], "x", caps) && activations_fit(m, d->out[0], "y", caps) &&
-               weight_fits(m, d, caps);
-    caps->capture = COLLET_CAPTURE_NEVER; // the cpu domain records nothing
-    return fits ? COLLET_OK : COLLET_E_UNSUPPORTED;
+    matmul_kind kind = MATMUL_ONE;
+    while (kind < MATMUL_KINDS && (op == 0 || m->op[kind] != op))
+        kind++;
+    return kind;
+}
+
+static uint32_t n_weights_of(const collet_op_desc *d)
+{
+    return d->n_in - 1;
+}
+
+static const char *tensor_name(matmul_kind kind, const collet_op_desc *d, uint32_t k)
+{
+    const collet_matmul_params *one = d->params;
+    const collet_matmul_fused_params *fused = d->params;
+    if (!d->params)
+        return NULL;
+    return kind == MATMUL_ONE ? one->tensor : fused->tensor ? fused->tensor[k] : NULL;
 }
 
 // Planes of activations, see above. tensor: the weight's name, or NULL.
@@ -193,25 +164,104 @@ static uint32_t planes_of(int64_t n_out, int64_t n_in, const char *tensor)
     return output || value ? 2 : 1;
 }
 
+static bool counts_fit(matmul_kind kind, const collet_op_desc *d, collet_op_caps *caps)
+{
+    const uint32_t n_min = kind == MATMUL_ONE ? 2 : 3,
+                   n_max = kind == MATMUL_GROUP ? 1 + COLLET_MATMUL_GROUP_MAX : n_min;
+    const uint32_t n_out = kind == MATMUL_GROUP ? d->n_in - 1 : 1;
+    if (d->n_in < n_min || d->n_in > n_max || d->n_out != n_out)
+        return collet_cpu_refuse(caps, "%u inputs and %u outputs: %u to %u, and %u wanted", d->n_in, d->n_out, n_min,
+                                 n_max, n_out);
+    for (uint32_t i = 0; i < d->n_in; i++)
+        if (!d->in[i])
+            return collet_cpu_refuse(caps, "in[%u]: missing", i);
+    for (uint32_t i = 0; i < d->n_out; i++)
+        if (!d->out[i])
+            return collet_cpu_refuse(caps, "out[%u]: missing", i);
+    return true;
+}
+
+// What several weights at once want beyond one after the other.
+static bool fused_fits(const matmul_mod *m, matmul_kind kind, const collet_op_desc *d, collet_op_caps *caps)
+{
+    const collet_matmul_fused_params *p = d->params;
+    if (!p || p->size < sizeof *p || p->n_weights != n_weights_of(d))
+        return collet_cpu_refuse(caps, "params: not those of %u weights", n_weights_of(d));
+    if (kind == MATMUL_GLU && p->act != COLLET_GLU_SILU && p->act != COLLET_GLU_GELU)
+        return collet_cpu_refuse(caps, "act %u: neither SILU nor GELU", p->act);
+    for (uint32_t k = 0; k < n_weights_of(d); k++) {
+        const collet_tensor *w = d->in[1 + k];
+        const char *format = m->host->name_of(m->host->self, w->format);
+        if (d->in[0]->shape[0] >= COLLET_CPU_TILES_FROM && collet_cpu_matmul_choose(format, m->isa & COLLET_ISA_AMX))
+            return collet_cpu_refuse(caps, "%s: from %u tokens on, tiles take one weight after the other", format,
+                                     (unsigned)COLLET_CPU_TILES_FROM);
+        if (d->in[0]->shape[0] >= COLLET_CPU_DENSE_FROM && !collet_cpu_packing_find(format))
+            return collet_cpu_refuse(caps,
+                                     "%s: from %u tokens on, rows that are not packed go one weight after the other",
+                                     format, (unsigned)COLLET_CPU_DENSE_FROM);
+        if (kind == MATMUL_GLU && planes_of(w->shape[0], w->shape[1], tensor_name(kind, d, k)) == 2)
+            return collet_cpu_refuse(caps, "weight (%lld, %lld): activations in two planes", (long long)w->shape[0],
+                                     (long long)w->shape[1]);
+    }
+    return true;
+}
+
+static bool fits(const matmul_mod *m, const collet_op_desc *d, collet_op_caps *caps)
+{
+    const matmul_kind kind = kind_of(m, d->op);
+    if (!m->offered)
+        return collet_cpu_refuse(caps, "%s is not offered on this machine",
+                                 m->level == COLLET_ISA_AMX      ? "AMX"
+                                 : m->level == COLLET_ISA_AVX512 ? "AVX-512"
+                                                                 : "AVX2");
+    if (kind == MATMUL_KINDS)
+        return collet_cpu_refuse(caps, "no such op in this module");
+    if (!counts_fit(kind, d, caps) || !activations_fit(m, d->in[0], "x", caps))
+        return false;
+    for (uint32_t i = 0; i < d->n_out; i++)
+        if (!activations_fit(m, d->out[i], "y", caps))
+            return false;
+    for (uint32_t k = 0; k < n_weights_of(d); k++)
+        if (!weight_fits(m, d, k, kind == MATMUL_GROUP ? k : 0, caps))
+            return false;
+    return kind == MATMUL_ONE || fused_fits(m, kind, d, caps);
+}
+
+static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps *caps)
+{
+    const bool supported = fits(mod, d, caps);
+    caps->capture = COLLET_CAPTURE_NEVER; // the cpu domain records nothing
+    return supported ? COLLET_OK : COLLET_E_UNSUPPORTED;
+}
+
+static matmul bind(const matmul_mod *m, const collet_tensor *w, const char *tensor)
+{
+    const char *format = m->host->name_of(m->host->self, w->format);
+    matmul op = { .kernel = collet_cpu_matmul_choose(format, m->isa & ~(uint32_t)COLLET_ISA_AMX),
+                  .tiles = collet_cpu_matmul_choose(format, m->isa & COLLET_ISA_AMX),
+                  .packing = collet_cpu_packing_find(format),
+                  .n_in = (uint32_t)w->shape[1],
+                  .n_out = (uint32_t)w->shape[0],
+                  .n_panels = (uint32_t)((w->shape[0] + R8_ROWS - 1) / R8_ROWS) };
+    op.n_planes = op.packing ? planes_of(w->shape[0], w->shape[1], tensor) : 1;
+    op.panel_bytes =
+        op.packing ? (uint64_t)op.n_in / op.packing->record_elems * op.packing->record_bytes : (uint64_t)w->stride[0];
+    return op;
+}
+
 static collet_status create(void *mod, const collet_op_desc *d, void **inst, collet_error *err)
 {
     const matmul_mod *m = mod;
-    const collet_tensor *w = d->in[1];
-    const char *format = m->host->name_of(m->host->self, w->format);
-    matmul *op = m->host->alloc(m->host->self, sizeof *op, 16);
+    matmul_op *op = m->host->alloc(m->host->self, sizeof *op, 16);
     if (!op)
         return m->host->fail(err, COLLET_E_NOMEM, 0, "no memory for a matmul");
-    *op = (matmul){ .mod = m,
-                    .kernel = collet_cpu_matmul_choose(format, m->isa & ~(uint32_t)COLLET_ISA_AMX),
-                    .tiles = collet_cpu_matmul_choose(format, m->isa & COLLET_ISA_AMX),
-                    .packing = collet_cpu_packing_find(format),
-                    .n_in = (uint32_t)w->shape[1],
-                    .n_out = (uint32_t)w->shape[0],
-                    .n_panels = (uint32_t)((w->shape[0] + R8_ROWS - 1) / R8_ROWS) };
-    const collet_matmul_params *params = d->params;
-    op->n_planes = op->packing ? planes_of(op->n_out, op->n_in, params ? params->tensor : NULL) : 1;
-    op->panel_bytes = op->packing ? (uint64_t)op->n_in / op->packing->record_elems * op->packing->record_bytes
-                                  : (uint64_t)w->stride[0];
+    *op = (matmul_op){ .mod = m, .kind = kind_of(m, d->op), .n_weights = n_weights_of(d) };
+    for (uint32_t k = 0; k < op->n_weights; k++)
+        op->weight[k] = bind(m, d->in[1 + k], tensor_name(op->kind, d, k));
+    if (op->kind == MATMUL_GLU) {
+        const collet_matmul_fused_params *p = d->params;
+        op->act = collet_cpu_ops_choose(p->act == COLLET_GLU_GELU ? "gelu_mul" : "silu_mul", "any", m->isa);
+    }
     *inst = op;
     return COLLET_OK;
 }
@@ -220,27 +270,26 @@ static collet_status prepare(void *inst, const collet_op_desc *bucket, uint64_t 
                              collet_error *err)
 {
     (void)err;
-    const matmul *op = inst;
-    const uint64_t n_acts = (uint64_t)bucket->in[0]->shape[0] * op->n_planes * (op->n_in / 32);
-    *ws_bytes = op->packing ? n_acts * sizeof(collet_cpu_act) : 0;
-    if (op->n_planes == 2)
-        *ws_bytes += sizeof(float) * FINE_TOKENS * FINE_ROWS * op->mod->host->workers(op->mod->host->self);
+    const matmul_op *op = inst;
+    const matmul *w = &op->weight[0];
     const uint32_t n_tokens = (uint32_t)bucket->in[0]->shape[0];
-    if (op->tiles && n_tokens >= COLLET_CPU_TILES_FROM) {
-        const uint64_t n = collet_cpu_tiles_ws_bytes(n_tokens, op->n_in, op->mod->host->workers(op->mod->host->self));
+    const uint32_t n_workers = op->mod->host->workers(op->mod->host->self);
+    *plan_bytes = 0;
+    *ws_bytes = matmul_group_ws_bytes(op, n_tokens, n_workers);
+    if (op->kind == MATMUL_ONE && w->tiles && n_tokens >= COLLET_CPU_TILES_FROM) {
+        const uint64_t n = collet_cpu_tiles_ws_bytes(n_tokens, w->n_in, n_workers);
         *ws_bytes = n > *ws_bytes ? n : *ws_bytes; // calls of fewer tokens may follow
     }
-    if (!op->packing && n_tokens >= COLLET_CPU_DENSE_FROM) {
-        const uint64_t n = collet_cpu_dense_ws_bytes(n_tokens, op->n_in);
+    if (op->kind == MATMUL_ONE && !w->packing && n_tokens >= COLLET_CPU_DENSE_FROM) {
+        const uint64_t n = collet_cpu_dense_ws_bytes(n_tokens, w->n_in);
         *ws_bytes = n > *ws_bytes ? n : *ws_bytes;
     }
-    *plan_bytes = 0;
     return COLLET_OK;
 }
 
 static void destroy(void *inst)
 {
-    matmul *op = inst;
+    matmul_op *op = inst;
     if (op)
         op->mod->host->free(op->mod->host->self, op);
 }
@@ -283,7 +332,7 @@ static collet_status pack(void *mod, const collet_tensor *w, const collet_tensor
 // ---- running ----
 
 // Planes 2 t and 2 t + 1 belong to token t of a weight that takes two; begin and end are even then.
-static void quantize(const job *j, uint32_t begin, uint32_t end)
+void matmul_quantize(const job *j, uint32_t begin, uint32_t end)
 {
     const uint32_t n_blocks = j->args.n_in / 32, n_planes = j->op->n_planes;
     for (uint32_t t = begin, n; t < end; t += n) {
@@ -295,14 +344,19 @@ static void quantize(const job *j, uint32_t begin, uint32_t end)
     }
 }
 
-static void quantize_task(void *ctx, uint32_t task, uint32_t worker)
+void matmul_quantize_part(const job *j, uint32_t task)
 {
-    (void)worker;
-    const job *j = ctx;
     const uint32_t groups = (j->n_tokens + 7) / 8; // of tokens that are together
     const uint32_t begin = (uint32_t)((uint64_t)groups * task / j->n_tasks) * 8;
     const uint32_t end = (uint32_t)((uint64_t)groups * (task + 1) / j->n_tasks) * 8;
-    quantize(j, begin, end < j->n_tokens ? end : j->n_tokens);
+    if (j->op->packing)
+        matmul_quantize(j, begin, end < j->n_tokens ? end : j->n_tokens);
+}
+
+static void quantize_task(void *ctx, uint32_t task, uint32_t worker)
+{
+    (void)worker;
+    matmul_quantize_part(ctx, task);
 }
 
 // Panels [begin, end) for planes [plane, plane + n): as many as fit the worker's buffer at a time.
@@ -330,16 +384,21 @@ static void run_fine(const job *j, uint32_t worker, uint32_t begin, uint32_t end
         }
 }
 
-// Part `task` of `n` of the panels, tokens [token, token + token_block).
-static void run_part(const job *j, uint32_t worker, uint32_t task, uint32_t n, uint32_t token)
+void matmul_run_panels(const job *j, uint32_t worker, uint32_t begin, uint32_t end, uint32_t token)
 {
-    const uint32_t begin = (uint32_t)((uint64_t)j->op->n_panels * task / n);
-    const uint32_t end = (uint32_t)((uint64_t)j->op->n_panels * (task + 1) / n);
     const uint32_t left = j->n_tokens - token, n_tokens = left < j->token_block ? left : j->token_block;
     if (begin < end && j->fine)
         run_fine(j, worker, begin, end, token, n_tokens);
     else if (begin < end)
         j->op->kernel->run(&j->args, begin, end, token, token + n_tokens);
+}
+
+// Part `task` of `n` of the panels.
+static void run_part(const job *j, uint32_t worker, uint32_t task, uint32_t n, uint32_t token)
+{
+    const uint32_t begin = (uint32_t)((uint64_t)j->op->n_panels * task / n);
+    const uint32_t end = (uint32_t)((uint64_t)j->op->n_panels * (task + 1) / n);
+    matmul_run_panels(j, worker, begin, end, token);
 }
 
 static void decode_task(void *ctx, uint32_t task, uint32_t worker)
@@ -359,44 +418,57 @@ static void prefill_task(void *ctx, uint32_t task, uint32_t worker)
         run_part(j, worker, piece % parts, parts, piece / parts * j->token_block);
 }
 
-static collet_status run(void *inst, const collet_frame *f)
+// Weight k of the frame; workspace: its caller's.
+void matmul_job(job *j, const matmul *op, const collet_frame *f, uint32_t weight, uint32_t n_workers)
 {
-    const matmul *op = inst;
-    const collet_host *host = op->mod->host;
-    const collet_tensor *x = f->in[0], *y = f->out[0];
-    job j = { .op = op,
-              .args = { .w = f->in[1]->data,
-                        .panel_bytes = op->panel_bytes,
-                        .n_in = op->n_in,
-                        .n_out = op->n_out,
-                        .act = f->ws,
-                        .x = x->data,
-                        .x_stride = (uint64_t)x->stride[0] / sizeof(float),
-                        .y_stride = (uint64_t)y->stride[0] / sizeof(float),
-                        .y = y->data },
-              .n_tokens = (uint32_t)x->shape[0] * op->n_planes,
-              .n_tasks = host->workers(host->self),
-              .act = f->ws };
-    if (op->tiles && x->shape[0] >= COLLET_CPU_TILES_FROM) {
-        collet_cpu_tiles_run(op->tiles, &j.args, (uint32_t)x->shape[0], f->ws, host);
-        return COLLET_OK;
+    const collet_tensor *x = f->in[0], *y = f->out[weight < f->n_out ? weight : 0];
+    *j = (job){ .op = op,
+                .args = { .w = f->in[1 + weight]->data,
+                          .panel_bytes = op->panel_bytes,
+                          .n_in = op->n_in,
+                          .n_out = op->n_out,
+                          .x = x->data,
+                          .x_stride = (uint64_t)x->stride[0] / sizeof(float),
+                          .y_stride = (uint64_t)y->stride[0] / sizeof(float),
+                          .y = y->data },
+                .n_tokens = (uint32_t)x->shape[0] * op->n_planes,
+                .n_tasks = n_workers,
+                .token_block = collet_cpu_matmul_token_block(op->packing, op->n_in) };
+}
+
+static void run_one(const matmul *op, const collet_frame *f, const collet_host *host)
+{
+    job j;
+    matmul_job(&j, op, f, 0, host->workers(host->self));
+    j.args.act = j.act = f->ws;
+    if (op->tiles && f->in[0]->shape[0] >= COLLET_CPU_TILES_FROM) {
+        collet_cpu_tiles_run(op->tiles, &j.args, (uint32_t)f->in[0]->shape[0], f->ws, host);
+        return;
     }
-    if (!op->packing && x->shape[0] >= COLLET_CPU_DENSE_FROM) {
-        collet_cpu_dense_run(op->kernel, &j.args, (uint32_t)x->shape[0], f->ws, host);
-        return COLLET_OK;
+    if (!op->packing && f->in[0]->shape[0] >= COLLET_CPU_DENSE_FROM) {
+        collet_cpu_dense_run(op->kernel, &j.args, (uint32_t)f->in[0]->shape[0], f->ws, host);
+        return;
     }
     if (op->n_planes == 2)
         j.fine = (float *)(void *)(j.act + (uint64_t)j.n_tokens * (op->n_in / 32));
-    j.token_block = collet_cpu_matmul_token_block(op->packing, op->n_in);
     if (j.n_tokens <= FEW_TOKENS) {
         // faster here than a second parallel region would be
-        quantize(&j, 0, op->packing ? j.n_tokens : 0);
+        matmul_quantize(&j, 0, op->packing ? j.n_tokens : 0);
         host->parallel(host->self, j.n_tasks, decode_task, &j);
     } else {
         if (op->packing)
             host->parallel(host->self, j.n_tasks, quantize_task, &j);
         host->parallel(host->self, j.n_tasks, prefill_task, &j);
     }
+}
+
+static collet_status run(void *inst, const collet_frame *f)
+{
+    const matmul_op *op = inst;
+    if (op->kind == MATMUL_ONE)
+        run_one(&op->weight[0], f, op->mod->host);
+    else
+        matmul_group_run(op, f);
     return COLLET_OK;
 }
 
@@ -412,7 +484,7 @@ static const collet_op_vt vt = {
     .destroy = destroy,
 };
 
-static const char *const ops[] = { COLLET_OP_MATMUL, NULL };
+static const char *const ops[] = { COLLET_OP_MATMUL, COLLET_OP_MATMUL_GROUP, COLLET_OP_MATMUL_GLU, NULL };
 
 #define MODULE(level, module_score, text)             \
     const collet_module collet_cpu_matmul_##level = { \
