@@ -21,6 +21,8 @@ static collet_status make_acts(collet_plan *p, collet_error *err)
     collet_status st = COLLET_OK;
     for (uint32_t i = 0; i < p->n_acts && st == COLLET_OK; i++) {
         act *a = &p->acts[i];
+        if (!a->used)
+            continue;
         uint64_t rows = a->rows == COLLET_ROWS_LOGITS ? p->opts.rows_max : p->opts.step_tokens, n_bytes;
         if (!collet_mul_u64(rows, a->row_elems, &n_bytes) || !collet_mul_u64(n_bytes, 4, &n_bytes))
             return collet_fail(err, COLLET_E_NOMEM, "activation %s is too large", a->name);

@@ -7,7 +7,7 @@
 #include "core/model/plan.h"
 
 #define CALL_IN_MAX 6
-#define CALL_OUT_MAX 2
+#define CALL_OUT_MAX 4
 #define ACTS_MAX 32
 #define CONSTANTS_MAX 8
 #define GRAPHS_MAX 16
@@ -35,6 +35,7 @@ typedef struct operand {
 
 typedef union call_params {
     collet_matmul_params matmul;
+    collet_matmul_fused_params matmul_fused;
     collet_attention_params attention;
     collet_embed_params embed;
     collet_norm_params norm;
@@ -45,7 +46,8 @@ typedef union call_params {
 // One op of a tape: operands, who runs it, and the frame that is handed over each step.
 typedef struct call {
     const char *slot, *op;
-    const char *tensor, *format; // of the weight; "" without
+    const char *tensor, *format; // of the weight, the first of several; "" without, "mixed" when formats differ
+    const char *tensors[COLLET_MATMUL_GROUP_MAX]; // of a fused matmul
     uint32_t op_id;
     int32_t layer;
     bool of_rows; // works on rows that want logits: skipped when a step has none
@@ -80,6 +82,7 @@ typedef struct act {
     const char *name;
     collet_rows rows;
     uint64_t row_elems;
+    bool used; // by a call: composites that run fused leave some out
     collet_buffer *buffer;
     void *data;
 } act;

@@ -220,7 +220,7 @@ static void free_call(call *c)
     free(c);
 }
 
-static collet_status append(tape *t, call *c, collet_error *err)
+static collet_status append(collet_plan *p, tape *t, call *c, collet_error *err)
 {
     if (t->n_calls == t->capacity) {
         size_t capacity = t->capacity ? 2 * t->capacity : 128;
@@ -231,6 +231,12 @@ static collet_status append(tape *t, call *c, collet_error *err)
         t->capacity = capacity;
     }
     t->calls[t->n_calls++] = c;
+    for (uint32_t i = 0; i < c->n_in; i++)
+        if (c->in_from[i].kind == OPERAND_ACT)
+            p->acts[c->in_from[i].id].used = true;
+    for (uint32_t i = 0; i < c->n_out; i++)
+        if (c->out_from[i].kind == OPERAND_ACT)
+            p->acts[c->out_from[i].id].used = true;
     return COLLET_OK;
 }
 
@@ -241,7 +247,7 @@ static void commit(collet_step *s, call *c)
     if (st == COLLET_OK && c->choice.fallback)
         s->plan->n_fallbacks++;
     if (st == COLLET_OK)
-        st = append(s->tape, c, s->err);
+        st = append(s->plan, s->tape, c, s->err);
     if (st != COLLET_OK) {
         free_call(c);
         sticky(s, st);
@@ -249,15 +255,19 @@ static void commit(collet_step *s, call *c)
 }
 
 // The same for a fused op, which nobody has to have: false when nobody does, and the decomposition is next.
-static bool commit_fused(collet_step *s, call *c)
+// `agrees` (may be NULL) says whether the module chosen is one that the decomposition's own choices leave free.
+static bool commit_fused(collet_step *s, call *c, bool (*agrees)(collet_step *s, const call *c))
 {
-    collet_error ignored = COLLET_ERROR_INIT;
-    collet_status st = choose(s, c, true, &ignored);
-    if (st == COLLET_OK && append(s->tape, c, s->err) == COLLET_OK)
+    collet_error why = COLLET_ERROR_INIT;
+    collet_status st = choose(s, c, true, &why);
+    const bool taken = st == COLLET_OK && (!agrees || agrees(s, c));
+    if (taken)
+        st = append(s->plan, s->tape, c, &why);
+    if (taken && st == COLLET_OK)
         return true;
     free_call(c);
-    if (st == COLLET_OK || st == COLLET_E_NOMEM)
-        sticky(s, collet_fail(s->err, COLLET_E_NOMEM, "no memory for the plan"));
+    if (st != COLLET_OK && st != COLLET_E_UNSUPPORTED && st != COLLET_E_INVALID) // refusals are what it is there for
+        sticky(s, collet_fail(s->err, st, "%s", why.msg));
     return s->status != COLLET_OK;
 }
 
@@ -313,23 +323,136 @@ void collet_add_rmsnorm(collet_step *s, collet_act h, collet_act x, collet_act d
     out_act(s, c, h, true);
     c->params.norm = (collet_norm_params){ .size = sizeof c->params.norm, .eps = eps };
     c->has_params = true;
-    if (commit_fused(s, c))
+    if (commit_fused(s, c, NULL))
         return;
     collet_add(s, x, d);
     collet_rmsnorm(s, h, x, w, eps);
 }
 
-void collet_matmul(collet_step *s, collet_act y, collet_act x, collet_weight *w)
+static call *matmul_call(collet_step *s, collet_act y, collet_act x, collet_weight *w)
 {
     call *c = new_call(s, "matmul", COLLET_OP_MATMUL);
     if (!c)
-        return;
+        return NULL;
     in_act(s, c, x, true);
     in_weight(s, c, w);
     out_act(s, c, y, true);
     c->params.matmul = (collet_matmul_params){ .size = sizeof c->params.matmul, .tensor = w->name };
     c->has_params = true;
-    commit(s, c);
+    return c;
+}
+
+void collet_matmul(collet_step *s, collet_act y, collet_act x, collet_weight *w)
+{
+    call *c = matmul_call(s, y, x, w);
+    if (c)
+        commit(s, c);
+}
+
+static call *glu_call(collet_step *s, collet_act a, collet_act b, bool gelu)
+{
+    call *c = new_call(s, "ops", gelu ? "gelu_mul" : "silu_mul");
+    if (!c)
+        return NULL;
+    in_act(s, c, a, true);
+    in_act(s, c, b, true);
+    out_act(s, c, a, true);
+    return c;
+}
+
+void collet_glu(collet_step *s, collet_act a, collet_act b, bool gelu)
+{
+    call *c = glu_call(s, a, b, gelu);
+    if (c)
+        commit(s, c);
+}
+
+// ---- several weights at once ----
+
+static call *fused_call(collet_step *s, const char *op, collet_act x, uint32_t n, collet_weight *const *w)
+{
+    call *c = new_call(s, "matmul", op);
+    if (!c)
+        return NULL;
+    in_act(s, c, x, true);
+    for (uint32_t k = 0; k < n; k++) {
+        in_weight(s, c, w[k]);
+        c->tensors[k] = w[k]->name;
+    }
+    c->tensor = w[0]->name;
+    c->format = w[0]->format_name;
+    for (uint32_t k = 1; k < n; k++)
+        if (strcmp(w[k]->format_name, w[0]->format_name) != 0)
+            c->format = "mixed";
+    c->params.matmul_fused =
+        (collet_matmul_fused_params){ .size = sizeof c->params.matmul_fused, .n_weights = n, .tensor = c->tensors };
+    c->has_params = true;
+    return c;
+}
+
+static collet_act act_of(const operand *from, const collet_tensor *t)
+{
+    return (collet_act){ .id = from->id,
+                         .rows = from->count == COUNT_ROWS ? COLLET_ROWS_LOGITS : COLLET_ROWS_TOKENS,
+                         .n_heads = 1,
+                         .dim = (uint32_t)t->shape[1] };
+}
+
+// Each weight alone would get the same module: rules for a format, a tensor or the op matmul are honoured.
+static bool weights_agree(collet_step *s, const call *fused)
+{
+    bool same = true;
+    for (uint32_t k = 1; k < fused->n_in && same; k++) {
+        const uint32_t out = k - 1 < fused->n_out ? k - 1 : 0;
+        const collet_act x = act_of(&fused->in_from[0], &fused->in_tensor[0]);
+        const collet_act y = act_of(&fused->out_from[out], &fused->out_tensor[out]);
+        call *c = matmul_call(s, y, x, fused->in_from[k].weight);
+        collet_error ignored = COLLET_ERROR_INIT;
+        same = c && choose(s, c, false, &ignored) == COLLET_OK && c->choice.module == fused->choice.module;
+        if (c)
+            free_call(c);
+    }
+    return same;
+}
+
+// The same, and no rule of the slot `ops` names a module for the activation.
+static bool glu_agrees(collet_step *s, const call *fused)
+{
+    const collet_act y = act_of(&fused->out_from[0], &fused->out_tensor[0]);
+    call *c = glu_call(s, y, y, fused->params.matmul_fused.act == COLLET_GLU_GELU);
+    collet_error ignored = COLLET_ERROR_INIT;
+    const bool open = c && choose(s, c, false, &ignored) == COLLET_OK && strcmp(c->choice.rule->use[0], "any") == 0;
+    if (c)
+        free_call(c);
+    return open && weights_agree(s, fused);
+}
+
+void collet_matmul_group(collet_step *s, uint32_t n, const collet_act *y, collet_act x, collet_weight *const *w)
+{
+    call *c = fused_call(s, COLLET_OP_MATMUL_GROUP, x, n, w);
+    if (!c)
+        return;
+    for (uint32_t k = 0; k < n; k++)
+        out_act(s, c, y[k], true);
+    if (commit_fused(s, c, weights_agree))
+        return;
+    for (uint32_t k = 0; k < n; k++)
+        collet_matmul(s, y[k], x, w[k]);
+}
+
+void collet_matmul_glu(collet_step *s, collet_act y, collet_act u, collet_act x, const collet_glu_weights *w)
+{
+    collet_weight *const both[] = { w->gate, w->up };
+    call *c = fused_call(s, COLLET_OP_MATMUL_GLU, x, 2, both);
+    if (!c)
+        return;
+    out_act(s, c, y, true);
+    c->params.matmul_fused.act = w->gelu ? COLLET_GLU_GELU : COLLET_GLU_SILU;
+    if (commit_fused(s, c, glu_agrees))
+        return;
+    collet_matmul(s, y, x, w->gate);
+    collet_matmul(s, u, x, w->up);
+    collet_glu(s, y, u, w->gelu);
 }
 
 void collet_rope(collet_step *s, collet_act x, const collet_tensor *freq, uint32_t pairs, uint32_t n_rot, float mscale)
@@ -385,17 +508,6 @@ void collet_attention(collet_step *s, collet_act o, collet_act q, const collet_a
     in_input(s, c, COLLET_INPUT_KV_LEN);
     in_input(s, c, COLLET_INPUT_BLOCK_TABLE);
     out_act(s, c, o, false);
-    commit(s, c);
-}
-
-void collet_glu(collet_step *s, collet_act a, collet_act b, bool gelu)
-{
-    call *c = new_call(s, "ops", gelu ? "gelu_mul" : "silu_mul");
-    if (!c)
-        return;
-    in_act(s, c, a, true);
-    in_act(s, c, b, true);
-    out_act(s, c, a, true);
     commit(s, c);
 }
 

@@ -37,6 +37,11 @@ typedef enum collet_input {
     COLLET_N_INPUTS
 } collet_input;
 
+typedef struct collet_glu_weights {
+    collet_weight *gate, *up; // (n_out, n_in) each
+    bool gelu;
+} collet_glu_weights;
+
 // A new activation; the same name in another phase is the same memory. Names are literals.
 collet_act collet_step_act(collet_step *s, const char *name, collet_rows rows, uint32_t n_heads, uint32_t dim);
 
@@ -53,6 +58,10 @@ void collet_add_rmsnorm(collet_step *s, collet_act h, collet_act x, collet_act d
 void collet_add(collet_step *s, collet_act x, collet_act d);
 // y = x W^T
 void collet_matmul(collet_step *s, collet_act y, collet_act x, collet_weight *w);
+// y[k] = x W[k]^T for n weights, 2 <= n <= COLLET_MATMUL_GROUP_MAX
+void collet_matmul_group(collet_step *s, uint32_t n, const collet_act *y, collet_act x, collet_weight *const *w);
+// y = act(x Wgate^T) * (x Wup^T), act being silu or gelu; u is what y is multiplied by when nobody runs it in one
+void collet_matmul_glu(collet_step *s, collet_act y, collet_act u, collet_act x, const collet_glu_weights *w);
 // x (T, n_heads, head_dim) rotated in place; freq (n_rot / 2)
 void collet_rope(collet_step *s, collet_act x, const collet_tensor *freq, uint32_t pairs, uint32_t n_rot, float mscale);
 // k and v (T, n_kv_heads, head_dim) into the cache of the current layer

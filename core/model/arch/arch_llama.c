@@ -73,15 +73,16 @@ static void forward(collet_step *s, const collet_model *model, const void *state
     collet_embed(s, x, m->tok_embd, m->embed_scale); // x (T, dim)
     for (uint32_t l = 0; l < h->n_layers; l++) {
         const llama_layer *w = &m->layers[l];
+        const collet_act qkv[] = { q, k, v };
+        collet_weight *const wqkv[] = { w->wq, w->wk, w->wv };
+        const collet_glu_weights glu = { w->w_gate, w->w_up, m->traits->gelu };
         collet_step_layer(s, (int32_t)l);
 
         if (l == 0)
             collet_rmsnorm(s, n, x, w->attn_norm, eps); // n (T, dim) = norm(x)
         else
             collet_add_rmsnorm(s, n, x, d, w->attn_norm, eps); // x += d; n = norm(x)
-        collet_matmul(s, q, n, w->wq);                         // q (T, n_heads, head_dim)
-        collet_matmul(s, k, n, w->wk);                         // k, v (T, n_kv_heads, head_dim)
-        collet_matmul(s, v, n, w->wv);
+        collet_matmul_group(s, 3, qkv, n, wqkv); // q (T, n_heads, head_dim); k, v (T, n_kv_heads, head_dim)
         if (m->traits->qk_norm) {
             collet_rmsnorm(s, q, q, w->q_norm, eps);
             collet_rmsnorm(s, k, k, w->k_norm, eps);
@@ -95,10 +96,8 @@ static void forward(collet_step *s, const collet_model *model, const void *state
             collet_rmsnorm(s, d, d, w->post_attn_norm, eps);
 
         collet_add_rmsnorm(s, n, x, d, w->ffn_norm, eps); // x += d; n = norm(x)
-        collet_matmul(s, gate, n, w->w_gate);             // gate, up (T, ffn_dim)
-        collet_matmul(s, up, n, w->w_up);
-        collet_glu(s, gate, up, m->traits->gelu); // gate = act(gate) * up
-        collet_matmul(s, d, gate, w->w_down);     // d (T, dim)
+        collet_matmul_glu(s, gate, up, n, &glu);          // gate (T, ffn_dim) = act(n Wgate) * (n Wup)
+        collet_matmul(s, d, gate, w->w_down);             // d (T, dim)
         if (m->traits->post_norms)
             collet_rmsnorm(s, d, d, w->post_ffn_norm, eps);
     }

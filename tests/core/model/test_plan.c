@@ -200,6 +200,54 @@ static void test_plan__named_modules_without_the_fused_op_take_it_apart_silently
     rig_close(&r);
 }
 
+// ---- several weights at once ----
+
+// With the modules that have fused matmuls, and rules beside. Two layers, two phases.
+static void counts_with(const char *set, uint32_t n_groups, uint32_t n_glus)
+{
+    const rig_opts opts = { .model = LLAMA, .plugins = true, .sets = { "engine.threads=1", set } };
+    rig r;
+    if (rig_open_model(&r, &opts) != COLLET_OK)
+        fail_msg("%s", r.err.msg);
+    collet_plan *p = select_plan(&r);
+    if (count_op(p, "matmul_group") != n_groups || count_op(p, "matmul_glu") != n_glus)
+        fail_msg("%s: %zu groups, %zu gated", set ? set : "no rule", count_op(p, "matmul_group"),
+                 count_op(p, "matmul_glu"));
+    assert_int_equal(count_op(p, "matmul"), 2 * (2 * 7 + 1) - 3 * n_groups - 2 * n_glus);
+    assert_int_equal(count_op(p, "silu_mul"), 4 - n_glus);
+    collet_plan_destroy(p);
+    rig_close(&r);
+}
+
+static void test_plan__weights_are_grouped_unless_a_rule_wants_one_of_them_elsewhere(void **state)
+{
+    (void)state;
+    collet_isa isa;
+    collet_isa_probe(&isa);
+    rig_need(LLAMA);
+    if (!(isa.mask & COLLET_ISA_AVX2) || (isa.mask & COLLET_ISA_AMX)) { // tiles take one weight after the other
+        fprintf(stderr, "skipped: this machine does not offer avx2, or has amx\n");
+        skip();
+    }
+    counts_with(NULL, 4, 4);
+    counts_with("slots.matmul=cpu.matmul.avx2", 4, 4);
+    counts_with("slots.matmul=cpu.matmul.ref", 0, 0);
+    counts_with("slots.matmul=[{ tensor: blk.1.attn_v.weight, use: cpu.matmul.ref }, { use: any }]", 2, 4);
+    counts_with("slots.matmul=[{ phase: decode, op: matmul, use: cpu.matmul.ref }, { use: any }]", 2, 2);
+    counts_with("slots.matmul=[{ op: matmul_glu, use: cpu.matmul.ref }, { use: any }]", 4, 0);
+    counts_with("slots.ops=[{ op: silu_mul, use: cpu.ops.ref }, { use: any }]", 4, 0);
+}
+
+static void test_plan__an_unknown_module_for_a_fused_op_is_an_error(void **state)
+{
+    (void)state;
+    rig r;
+    open_model(&r, "collet: 1\n", "slots.matmul=[{ op: matmul_group, use: cpu.matmul.rex }, { use: any }]", NULL);
+    select_fails(&r, COLLET_E_NOT_FOUND);
+    assert_holds(r.err.msg, "did you mean cpu.matmul.ref");
+    rig_close(&r);
+}
+
 // ---- the hash ----
 
 static uint64_t hash_with(const char *set)
@@ -402,6 +450,8 @@ int main(void)
         TEST(an_unknown_module_is_named_with_the_nearest),
         TEST(a_fused_op_and_its_parts_give_the_same),
         TEST(named_modules_without_the_fused_op_take_it_apart_silently),
+        TEST(weights_are_grouped_unless_a_rule_wants_one_of_them_elsewhere),
+        TEST(an_unknown_module_for_a_fused_op_is_an_error),
         TEST(equal_plans_have_equal_hashes_and_others_others),
         TEST(a_packed_layout_of_an_activation_is_a_defect),
         TEST(a_create_that_fails_is_named_with_op_and_layer),
