@@ -5,13 +5,16 @@
 // sub-block, so a search runs over LANES sub-blocks at once and no sum crosses lanes. Products are rounded before they
 // are added and each lane adds in the order of its elements: every width gives the same bytes.
 //
-// The loss is sum w (x - value)^2 with w = 1, or the importances. In three steps:
+// The loss is sum w (x - value)^2, w the importances; without them w = |x| + 3 mean |x| of the sub-block, as an error
+// hurts more where the weight is large. Perplexity of Gemma 3 270M in q4_k with w = 1: 14.870, |x| + mean |x|: 14.756,
+// this: 14.673, llama-quantize's file: 14.685. In three steps:
 //   1. per sub-block, codes from a few grids near (max - min) / code_max, the least-squares scale and minimum
 //      for these codes, codes again, and the fit again; the best of all is kept;
 //   2. d and dmin from the largest scale and minimum; per sub-block the integer scale (nearest, or one beside it) whose
 //      codes lose least with the best integer minimum; d and dmin by least squares for all this, and step 2 once more;
 //   3. codes, from the scales as they are stored.
-// Source: the search of ggml's make_qkx2_quants, which weighs by |x| and has no second step, is where this started.
+// Source: the search of ggml's make_qkx2_quants, which weighs by |x| + sqrt(mean x^2) and has no second step, is where
+// this started.
 #ifndef COLLET_PLUGINS_COMMON_QUANT_K_AFFINE_H
 #define COLLET_PLUGINS_COMMON_QUANT_K_AFFINE_H
 
@@ -25,6 +28,7 @@
 #define AFFINE_TRIES 6       // grids of (code_max + AFFINE_FIRST + AFFINE_STEP k) steps between min and max
 #define AFFINE_FIRST (-1.0f) // measured: half as many tries lose 0.2 %
 #define AFFINE_STEP 0.35f
+#define AFFINE_LEVEL 3.0f // see above; at 1 a row of heavy tails loses 0.9 % more than ggml's by the plain error
 #define AFFINE_WEIGHT_TINY 0x1p-100f // importances of a sub-block that sum to less are taken for all the same
 
 typedef struct affine_format {
@@ -38,7 +42,7 @@ typedef struct affine_format {
 
 // LANES sub-blocks, element by element, about their mean.
 typedef struct affine_group {
-    lanes x[32], w[32]; // w: only with importances; their sum is n
+    lanes x[32], w[32]; // the sum of w is n
     lanes mean, share;  // share: the sub-block's importance in the super-block
     lanes scale, min;   // step 1; -min is subtracted, so min >= 0
 } affine_group;
@@ -73,14 +77,12 @@ static inline lanes affine_code(lanes t, float max)
 }
 
 static inline __attribute__((always_inline)) affine_sums affine_sum(const affine_group *g, const affine_format *f,
-                                                                    bool weighted, lanes inv, lanes offset)
+                                                                    lanes inv, lanes offset)
 {
     affine_sums s = { lanes_set(0.0f), lanes_set(0.0f), lanes_set(0.0f) };
     for (uint32_t e = 0; e < f->n; e++) {
         const lanes l = affine_code(g->x[e] * inv + offset, f->code_max);
-        lanes wl = l;
-        if (weighted)
-            wl *= g->w[e];
+        const lanes wl = g->w[e] * l;
         s.l += wl;
         s.ll += wl * l;
         s.xl += wl * g->x[e];
@@ -91,31 +93,36 @@ static inline __attribute__((always_inline)) affine_sums affine_sum(const affine
 static inline __attribute__((always_inline)) void affine_load(affine_group *g, const affine_format *f, const float *x,
                                                               const float *imatrix)
 {
-    lanes sum = lanes_set(0.0f), n = lanes_set((float)f->n);
+    const lanes zero = lanes_set(0.0f), some = lanes_set(AFFINE_WEIGHT_TINY), n = lanes_set((float)f->n);
+    lanes sum = zero, total = zero;
     lanes_load_columns(g->x, x, f->n);
     if (imatrix) {
         lanes_load_columns(g->w, imatrix, f->n);
-        lanes total = lanes_set(0.0f);
         for (uint32_t e = 0; e < f->n; e++)
             total += g->w[e];
-        lanes some = lanes_set(AFFINE_WEIGHT_TINY), norm = n / total;
-        for (uint32_t e = 0; e < f->n; e++) {
-            g->w[e] = lanes_pick(total, some, g->w[e] * norm, lanes_set(1.0f));
-            sum += g->w[e] * g->x[e];
-        }
-        g->share = lanes_pick(total, some, total / n, some);
     } else {
+        lanes size = zero;
         for (uint32_t e = 0; e < f->n; e++)
-            sum += g->x[e];
-        g->share = lanes_set(1.0f);
+            size += lanes_max(g->x[e], zero - g->x[e]);
+        size *= AFFINE_LEVEL / (float)f->n;
+        for (uint32_t e = 0; e < f->n; e++) {
+            g->w[e] = size + lanes_max(g->x[e], zero - g->x[e]);
+            total += g->w[e];
+        }
     }
+    const lanes norm = n / total;
+    for (uint32_t e = 0; e < f->n; e++) {
+        g->w[e] = lanes_pick(total, some, g->w[e] * norm, lanes_set(1.0f));
+        sum += g->w[e] * g->x[e];
+    }
+    g->share = lanes_pick(total, some, total / n, some);
     g->mean = sum * (1.0f / (float)f->n);
     for (uint32_t e = 0; e < f->n; e++)
         g->x[e] -= g->mean;
 }
 
 // Step 1. In the group's coordinates the minimum may be at most -mean, which is zero.
-static inline __attribute__((always_inline)) void affine_search(affine_group *g, const affine_format *f, bool weighted)
+static inline __attribute__((always_inline)) void affine_search(affine_group *g, const affine_format *f)
 {
     const float n = (float)f->n, n_inv = 1.0f / n;
     const lanes zero = lanes_set(0.0f), top = zero - g->mean, square = n * g->mean * g->mean;
@@ -129,7 +136,7 @@ static inline __attribute__((always_inline)) void affine_search(affine_group *g,
     for (uint32_t k = 0; k < AFFINE_TRIES; k++) {
         lanes inv = (f->code_max + AFFINE_FIRST + AFFINE_STEP * (float)k) / range, offset = zero - low * inv;
         for (uint32_t again = 0; again < 2; again++) {
-            const affine_sums s = affine_sum(g, f, weighted, inv, offset);
+            const affine_sums s = affine_sum(g, f, inv, offset);
             const lanes l_mean = s.l * n_inv, xl = s.xl + g->mean * s.l;
             const lanes spread = s.ll - s.l * l_mean, free = s.xl / spread, bound = xl / s.ll;
             lanes m = lanes_pick(spread, 1e-4f * s.ll, zero - free * l_mean, lanes_set(3.4e38f)); // one code for all
@@ -159,8 +166,7 @@ static const struct {
 } beside[] = { { 0.0f, -0.5f }, { 0.0f, 0.5f }, { -1.0f, 0.0f }, { 1.0f, 0.0f } };
 
 // Step 2 for the group whose first sub-block is `at`: integers, and the terms.
-static inline __attribute__((always_inline)) void affine_settle(affine_span *span, uint32_t at, const affine_format *f,
-                                                                bool weighted)
+static inline __attribute__((always_inline)) void affine_settle(affine_span *span, uint32_t at, const affine_format *f)
 {
     const affine_group *g = &span->groups[at / LANES];
     affine_terms *terms = &span->terms;
@@ -174,7 +180,7 @@ static inline __attribute__((always_inline)) void affine_settle(affine_span *spa
         const lanes sc = lanes_min(lanes_max(scale_near + beside[k].scale, zero), scale_max), step = d * sc;
         const lanes m = dmin * affine_code(g->min * dmin_inv + beside[k].min, f->scale_max);
         const lanes inv = lanes_pick(step, zero, 1.0f / step, zero);
-        const affine_sums s = affine_sum(g, f, weighted, inv, (g->mean + m) * inv);
+        const affine_sums s = affine_sum(g, f, inv, (g->mean + m) * inv);
         const lanes mn = affine_code((step * s.l * n_inv - g->mean) * dmin_inv, f->scale_max);
         const lanes rest = g->mean + dmin * mn; // x - value = x' + rest - step l
         const lanes loss = n * rest * rest + step * (step * s.ll - 2.0f * (s.xl + rest * s.l));
@@ -275,19 +281,19 @@ static inline __attribute__((always_inline)) void affine_encode_span(uint8_t *ds
     for (uint32_t j = 0; j < n_all; j += LANES) {
         affine_group *g = &span.groups[j / LANES];
         affine_load(g, f, src + j * f->n, imatrix ? imatrix + j * f->n : NULL);
-        affine_search(g, f, imatrix != NULL);
+        affine_search(g, f);
         lanes_store(span.now.scale + j, g->scale);
         lanes_store(span.now.min + j, g->min);
     }
     for (uint32_t b = 0; b < n_all; b += n_subs)
         affine_start(&span, b, n_subs, f->scale_max);
     for (uint32_t j = 0; j < n_all; j += LANES)
-        affine_settle(&span, j, f, imatrix != NULL);
+        affine_settle(&span, j, f);
     const affine_choice before = span.now;
     for (uint32_t b = 0; b < n_all; b += n_subs)
         affine_fit(&span, b, n_subs);
     for (uint32_t j = 0; j < n_all; j += LANES)
-        affine_settle(&span, j, f, imatrix != NULL);
+        affine_settle(&span, j, f);
     for (uint32_t b = 0; b < n_all; b += n_subs) {
         affine_keep_better(&span.now, &before, b, n_subs);
         affine_write(dst + b / n_subs * f->block_bytes, &span, b, f, src + b * f->n);
