@@ -140,6 +140,7 @@ static subject make_subject(const collet_cpu_matmul_kernel *kernel, const option
 static product make_product(const subject *s, uint32_t n_tokens)
 {
     product p = { .s = s, .n_tokens = n_tokens };
+    const collet_cpu_matmul_level *level = collet_cpu_matmul_level_of(s->kernel->isa);
     const uint64_t n_blocks = (s->n_in + 31) / 32;
     p.x = allocate(sizeof(float) * n_tokens * s->n_in);
     p.y = allocate(sizeof(float) * n_tokens * s->n_out);
@@ -152,14 +153,14 @@ static product make_product(const subject *s, uint32_t n_tokens)
         const collet_cpu_matmul_args a = { .x = p.x, .x_stride = s->n_in, .n_in = s->n_in, .n_tokens = n_tokens };
         for (uint32_t t = 0; t < n_tokens; t += 32)
             for (uint32_t c = 0; c < s->n_in; c += COLLET_CPU_TILES_COLUMNS)
-                collet_cpu_bf16_tiles_amx(p.tiles, &a, t, c);
+                level->bf16_tiles(p.tiles, &a, t, c);
     }
-    if (!s->packing && s->kernel->isa != COLLET_ISA_AMX && n_tokens >= COLLET_CPU_DENSE_FROM)
+    if (!s->packing && level->dense_pack && s->kernel->isa != COLLET_ISA_AMX && n_tokens >= COLLET_CPU_DENSE_FROM)
         p.dense = allocate(collet_cpu_dense_ws_bytes(n_tokens, s->n_in));
     for (uint32_t t = 0, n; t < n_tokens && s->packing; t += n) {
         n = collet_cpu_act_together(n_tokens - t);
         for (uint32_t c = 0; c < n; c++)
-            collet_cpu_quantize_act_avx2(p.act + t * n_blocks + c, n, p.x + (uint64_t)(t + c) * s->n_in, s->n_in);
+            level->quantize_act[0](p.act + t * n_blocks + c, n, p.x + (uint64_t)(t + c) * s->n_in, s->n_in);
     }
     p.args.panel_bytes = s->panel_bytes;
     p.args.n_in = s->n_in;
@@ -206,7 +207,8 @@ static double seconds_of(product *p, collet_pool *pool, uint32_t n)
     for (uint32_t i = 0; i < n; i++, p->next_copy = (p->next_copy + 1) % p->s->copies) {
         p->args.w = p->s->weights + p->next_copy * p->s->weight_bytes;
         if (p->dense)
-            collet_cpu_dense_run(p->s->kernel, &p->args, p->n_tokens, p->dense, &host);
+            collet_cpu_dense_run(p->s->kernel, collet_cpu_matmul_level_of(p->s->kernel->isa)->dense_pack, &p->args,
+                                 p->n_tokens, p->dense, &host);
         else
             collet_pool_run(pool, p->s->n_tasks, run_task, p);
     }

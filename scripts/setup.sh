@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# scripts/setup.sh - install the Debian packages that building and testing need; does nothing when they are there.
+# scripts/setup.sh [PACKAGE...] - install the Debian packages that building and testing need; and those named; does
+# nothing when they are there.
 set -euo pipefail
 
 packages=(gcc g++ cmake ninja-build pkg-config libyaml-dev libjansson-dev libutf8proc-dev libpcre2-dev libsodium-dev
-  libxxhash-dev libcmocka-dev libdnnl-dev dwarves python3 python3-pip gzip)
+  libxxhash-dev libcmocka-dev libdnnl-dev dwarves python3 python3-pip gzip "$@")
 
 missing=()
 for package in "${packages[@]}"; do

@@ -12,7 +12,8 @@ FORBIDDEN = [  # (folders, pattern, what to do)
     (("core", "plugins", "cli", "include"), r"#if 0\b", "no #if 0: delete it"),
     (("core", "plugins", "cli", "include", "tests"), r"\b(TODO|FIXME|XXX)\b(?!.*#\d)", "a TODO needs an issue number"),
 ]
-INTRINSICS = re.compile(r"_(avx2|avx512|amx|neon)\.[ch]$")
+INTRINSICS = re.compile(r"_(avx2|avx512|amx|neon|dotprod)\.[ch]$")
+INTRINSICS_HEADER = re.compile(r"<(immintrin|arm_neon)\.h>")
 MAY_EXIT = {"core/plugin/scan_main.c"}  # a program of its own
 MAY_BE_LONG = 600
 
@@ -31,7 +32,7 @@ def check_file(root, relative, problems):
             say(2, f"second line does not begin with // {relative}")
         if len(lines) > MAY_BE_LONG + 1 and "longer than" not in "\n".join(lines[:8]):
             say(len(lines), f"more than {MAY_BE_LONG} lines without a reason in the first comment")
-        if "immintrin.h" in text and relative.suffix == ".c" and not INTRINSICS.search(relative.name):
+        if INTRINSICS_HEADER.search(text) and relative.suffix == ".c" and not INTRINSICS.search(relative.name):
             say(1, "intrinsics outside a file that is named after its ISA")
     if not text.endswith("\n") or text.endswith("\n\n"):
         say(len(lines), "must end in one newline")
@@ -51,7 +52,7 @@ def check_file(root, relative, problems):
 def check_headers(root, files, problems):
     """A header with intrinsics may be shared by ISA levels, but reaches only files that are named after one."""
     texts = {f: (root / f).read_text(errors="replace") for f in files if f.suffix in (".c", ".h")}
-    for header in [f for f in texts if f.suffix == ".h" and "immintrin.h" in texts[f]]:
+    for header in [f for f in texts if f.suffix == ".h" and INTRINSICS_HEADER.search(texts[f])]:
         for source in [f for f in texts if f.suffix == ".c" and not INTRINSICS.search(f.name)]:
             if f'#include "{header.as_posix()}"' in texts[source]:
                 problems.append(f"{source}:1: includes {header}, which has intrinsics")

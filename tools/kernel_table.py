@@ -14,7 +14,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "KERNELS.md"
-LEVELS = ["REF", "AVX2", "AVX512", "AMX"]
+LEVELS = ["REF", "AVX2", "AVX512", "AMX", "NEON", "DOTPROD"]  # DOTPROD: NEON with SDOT
 
 # table, its test, and what the test must contain to walk it
 TABLES = {
@@ -75,9 +75,9 @@ def others_table(table, width):
     for kind, words in lines(table):
         key = " ".join(words[:width]) if kind == "KERNEL" else "kv_append " + words[0]
         have.setdefault(key, set()).add(words[width] if kind == "KERNEL" else words[1])
-    out = head([table] + LEVELS[:4])
+    out = head([table] + LEVELS)
     for key in sorted(have):
-        out.append(row([f"`{key}`"] + ["x" if level in have[key] else "" for level in LEVELS[:4]]))
+        out.append(row([f"`{key}`"] + ["x" if level in have[key] else "" for level in LEVELS]))
     return out
 
 
@@ -90,7 +90,8 @@ def page():
         "Written by `tools/kernel_table.py` from the tables that declare the kernels; do not edit. An x is a kernel",
         "that is compiled in every build for its architecture and tested with hostile shapes and guard pages against",
         "plain C or double arithmetic. A test skips, by name, what the machine at hand lacks; AMX lines also run",
-        "everywhere against emulated tile instructions.",
+        "everywhere against emulated tile instructions, and NEON and DOTPROD (NEON with SDOT) lines under qemu-user",
+        "(`scripts/test_neon.sh`).",
         "",
         "The plain C column of matmul is `cpu.matmul.ref`, which decodes through the format's module. Ops and",
         "attention have their plain C in `plugins/reference`; the tables of these are of `plugins/cpu` alone.",

@@ -10,6 +10,7 @@ static const collet_cpu_attention_kernel kernels[] = {
 #include "attention_kernels.inc"
 #undef KERNEL
 #undef APPEND
+    { .phase = NULL }, // the end: there are machines without a line
 };
 
 static const collet_cpu_kv_append_kernel append_kernels[] = {
@@ -23,7 +24,7 @@ static const collet_cpu_kv_append_kernel append_kernels[] = {
 const collet_cpu_attention_kernel *collet_cpu_attention_choose(const char *phase, const char *format, uint32_t isa_mask)
 {
     const collet_cpu_attention_kernel *best = NULL;
-    for (size_t i = 0; i < COLLET_COUNT(kernels); i++)
+    for (size_t i = 0; kernels[i].phase; i++)
         if (strcmp(kernels[i].phase, phase) == 0 && strcmp(kernels[i].format, format) == 0 &&
             (kernels[i].isa & isa_mask))
             best = &kernels[i];

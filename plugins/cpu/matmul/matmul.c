@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// plugins/cpu/matmul/matmul.c - cpu.matmul.avx2, .avx512 and .amx: choosing, packing, quantizing, splitting work.
+// plugins/cpu/matmul/matmul.c - the modules of matmul_levels.inc: choosing, packing, quantizing, splitting work.
 //
 // Decode streams every packed byte once: workers take contiguous panels, so each reads one sequential stream. Prefill
 // cuts panels and tokens into pieces, which workers draw from a queue: a worker that loses its core for a while holds
@@ -40,6 +40,27 @@ const collet_cpu_matmul_kernel *collet_cpu_matmul_choose(const char *format, uin
     return best;
 }
 
+const collet_cpu_matmul_level collet_cpu_matmul_levels[] = {
+#define LEVEL(level, i, w, score, act, act_fine, tiles, pack_x, text) \
+    { .isa = COLLET_ISA_##i,                                          \
+      .word = w,                                                      \
+      .quantize_act = { act, act_fine },                              \
+      .bf16_tiles = tiles,                                            \
+      .dense_pack = pack_x,                                           \
+      .module = &collet_cpu_matmul_##level },
+#include "plugins/cpu/matmul/matmul_levels.inc"
+#undef LEVEL
+};
+const size_t collet_cpu_n_matmul_levels = COLLET_COUNT(collet_cpu_matmul_levels);
+
+const collet_cpu_matmul_level *collet_cpu_matmul_level_of(uint32_t isa)
+{
+    const collet_cpu_matmul_level *level = collet_cpu_matmul_levels;
+    while (level->isa != isa)
+        level++;
+    return level;
+}
+
 uint32_t collet_cpu_matmul_token_block(const collet_cpu_packing *packing, uint32_t n_in)
 {
     if (!packing)
@@ -50,16 +71,17 @@ uint32_t collet_cpu_matmul_token_block(const collet_cpu_packing *packing, uint32
 
 // ---- life cycle ----
 
-static collet_status open_level(const collet_host *host, uint32_t level, void **mod, collet_error *err)
+static collet_status open_level(const collet_host *host, uint32_t isa, void **mod, collet_error *err)
 {
+    const collet_cpu_matmul_level *level = collet_cpu_matmul_level_of(isa);
     const collet_host_cpu *cpu = host->get(host->self, COLLET_HOST_CPU_ID);
     matmul_mod *m = host->alloc(host->self, sizeof *m, 16);
     if (!m)
         return host->fail(err, COLLET_E_NOMEM, 0, "no memory for a matmul module");
     *m = (matmul_mod){ .host = host,
-                       .isa = (level | (level - 1)) & (cpu ? cpu->isa_mask : 0),
                        .level = level,
-                       .offered = cpu && (cpu->isa_mask & level),
+                       .isa = (level->isa | (level->isa - 1)) & (cpu ? cpu->isa_mask : 0),
+                       .offered = cpu && (cpu->isa_mask & level->isa),
                        .f32 = host->intern(host->self, "f32"),
                        .cpu = host->intern(host->self, "cpu"),
                        .op = { [MATMUL_ONE] = host->intern(host->self, COLLET_OP_MATMUL),
@@ -67,30 +89,6 @@ static collet_status open_level(const collet_host *host, uint32_t level, void **
                                [MATMUL_GLU] = host->intern(host->self, COLLET_OP_MATMUL_GLU) } };
     *mod = m;
     return COLLET_OK;
-}
-
-static collet_status open_avx2(const collet_host *host, const collet_value *values, uint32_t n_values, void **mod,
-                               collet_error *err)
-{
-    (void)values;
-    (void)n_values;
-    return open_level(host, COLLET_ISA_AVX2, mod, err);
-}
-
-static collet_status open_avx512(const collet_host *host, const collet_value *values, uint32_t n_values, void **mod,
-                                 collet_error *err)
-{
-    (void)values;
-    (void)n_values;
-    return open_level(host, COLLET_ISA_AVX512, mod, err);
-}
-
-static collet_status open_amx(const collet_host *host, const collet_value *values, uint32_t n_values, void **mod,
-                              collet_error *err)
-{
-    (void)values;
-    (void)n_values;
-    return open_level(host, COLLET_ISA_AMX, mod, err);
 }
 
 static void close_mod(void *mod)
@@ -210,10 +208,7 @@ static bool fits(const matmul_mod *m, const collet_op_desc *d, collet_op_caps *c
 {
     const matmul_kind kind = kind_of(m, d->op);
     if (!m->offered)
-        return collet_cpu_refuse(caps, "%s is not offered on this machine",
-                                 m->level == COLLET_ISA_AMX      ? "AMX"
-                                 : m->level == COLLET_ISA_AVX512 ? "AVX-512"
-                                                                 : "AVX2");
+        return collet_cpu_refuse(caps, "%s is not offered on this machine", m->level->word);
     if (kind == MATMUL_KINDS)
         return collet_cpu_refuse(caps, "no such op in this module");
     if (!counts_fit(kind, d, caps) || !activations_fit(m, d->in[0], "x", caps))
@@ -237,7 +232,8 @@ static collet_status supports(void *mod, const collet_op_desc *d, collet_op_caps
 static matmul bind(const matmul_mod *m, const collet_tensor *w, const char *tensor)
 {
     const char *format = m->host->name_of(m->host->self, w->format);
-    matmul op = { .kernel = collet_cpu_matmul_choose(format, m->isa & ~(uint32_t)COLLET_ISA_AMX),
+    matmul op = { .level = m->level,
+                  .kernel = collet_cpu_matmul_choose(format, m->isa & ~(uint32_t)COLLET_ISA_AMX),
                   .tiles = collet_cpu_matmul_choose(format, m->isa & COLLET_ISA_AMX),
                   .packing = collet_cpu_packing_find(format),
                   .n_in = (uint32_t)w->shape[1],
@@ -280,7 +276,7 @@ static collet_status prepare(void *inst, const collet_op_desc *bucket, uint64_t 
         const uint64_t n = collet_cpu_tiles_ws_bytes(n_tokens, w->n_in, n_workers);
         *ws_bytes = n > *ws_bytes ? n : *ws_bytes; // calls of fewer tokens may follow
     }
-    if (op->kind == MATMUL_ONE && !w->packing && n_tokens >= COLLET_CPU_DENSE_FROM) {
+    if (op->kind == MATMUL_ONE && !w->packing && op->mod->level->dense_pack && n_tokens >= COLLET_CPU_DENSE_FROM) {
         const uint64_t n = collet_cpu_dense_ws_bytes(n_tokens, w->n_in);
         *ws_bytes = n > *ws_bytes ? n : *ws_bytes;
     }
@@ -334,13 +330,14 @@ static collet_status pack(void *mod, const collet_tensor *w, const collet_tensor
 // Planes 2 t and 2 t + 1 belong to token t of a weight that takes two; begin and end are even then.
 void matmul_quantize(const job *j, uint32_t begin, uint32_t end)
 {
+    const collet_cpu_matmul_level *level = j->op->level;
     const uint32_t n_blocks = j->args.n_in / 32, n_planes = j->op->n_planes;
     for (uint32_t t = begin, n; t < end; t += n) {
         n = collet_cpu_act_together(end - t);
         collet_cpu_act *act = j->act + (uint64_t)t * n_blocks;
         for (uint32_t c = 0; c < n; c += n_planes)
-            (n_planes == 2 ? collet_cpu_quantize_act_fine_avx2 : collet_cpu_quantize_act_avx2)(
-                act + c, n, j->args.x + (t + c) / n_planes * j->args.x_stride, j->args.n_in);
+            level->quantize_act[n_planes - 1](act + c, n, j->args.x + (t + c) / n_planes * j->args.x_stride,
+                                              j->args.n_in);
     }
 }
 
@@ -442,11 +439,11 @@ static void run_one(const matmul *op, const collet_frame *f, const collet_host *
     matmul_job(&j, op, f, 0, host->workers(host->self));
     j.args.act = j.act = f->ws;
     if (op->tiles && f->in[0]->shape[0] >= COLLET_CPU_TILES_FROM) {
-        collet_cpu_tiles_run(op->tiles, &j.args, (uint32_t)f->in[0]->shape[0], f->ws, host);
+        collet_cpu_tiles_run(op->tiles, op->level->bf16_tiles, &j.args, (uint32_t)f->in[0]->shape[0], f->ws, host);
         return;
     }
-    if (!op->packing && f->in[0]->shape[0] >= COLLET_CPU_DENSE_FROM) {
-        collet_cpu_dense_run(op->kernel, &j.args, (uint32_t)f->in[0]->shape[0], f->ws, host);
+    if (!op->packing && op->level->dense_pack && f->in[0]->shape[0] >= COLLET_CPU_DENSE_FROM) {
+        collet_cpu_dense_run(op->kernel, op->level->dense_pack, &j.args, (uint32_t)f->in[0]->shape[0], f->ws, host);
         return;
     }
     if (op->n_planes == 2)
@@ -486,21 +483,26 @@ static const collet_op_vt vt = {
 
 static const char *const ops[] = { COLLET_OP_MATMUL, COLLET_OP_MATMUL_GROUP, COLLET_OP_MATMUL_GLU, NULL };
 
-#define MODULE(level, module_score, text)             \
-    const collet_module collet_cpu_matmul_##level = { \
-        .size = sizeof(collet_module),                \
-        .tier = COLLET_TIER_TUNED,                    \
-        .score = module_score,                        \
-        .id = "cpu.matmul." #level,                   \
-        .iface = COLLET_MATMUL_IFACE,                 \
-        .domain = "cpu",                              \
-        .summary = text,                              \
-        .vt = &vt,                                    \
-        .ops = ops,                                   \
-        .open = open_##level,                         \
-        .close = close_mod,                           \
+#define LEVEL(level, isa, word, module_score, act, act_fine, tiles, pack_x, text)                             \
+    static collet_status open_##level(const collet_host *host, const collet_value *values, uint32_t n_values, \
+                                      void **mod, collet_error *err)                                          \
+    {                                                                                                         \
+        (void)values;                                                                                         \
+        (void)n_values;                                                                                       \
+        return open_level(host, COLLET_ISA_##isa, mod, err);                                                  \
+    }                                                                                                         \
+    const collet_module collet_cpu_matmul_##level = {                                                         \
+        .size = sizeof(collet_module),                                                                        \
+        .tier = COLLET_TIER_TUNED,                                                                            \
+        .score = module_score,                                                                                \
+        .id = "cpu.matmul." #level,                                                                           \
+        .iface = COLLET_MATMUL_IFACE,                                                                         \
+        .domain = "cpu",                                                                                      \
+        .summary = text,                                                                                      \
+        .vt = &vt,                                                                                            \
+        .ops = ops,                                                                                           \
+        .open = open_##level,                                                                                 \
+        .close = close_mod,                                                                                   \
     };
-MODULE(avx2, 200, "panels of eight rows, 8-bit activations, AVX2")
-MODULE(avx512, 300, "panels of eight rows, 8-bit activations, AVX-512 VNNI")
-MODULE(amx, 400, "the same with AVX-512 VNNI; from 8 tokens on bf16 tiles of AMX")
-#undef MODULE
+#include "plugins/cpu/matmul/matmul_levels.inc"
+#undef LEVEL

@@ -16,7 +16,10 @@
 
 #define R8_ROWS 8
 
-extern const collet_module collet_cpu_matmul_avx2, collet_cpu_matmul_avx512, collet_cpu_matmul_amx;
+#define LEVEL(level, isa, word, score, act, act_fine, tiles, pack_x, text) \
+    extern const collet_module collet_cpu_matmul_##level;
+#include "plugins/cpu/matmul/matmul_levels.inc"
+#undef LEVEL
 
 // 32 activations of one token. A block with NaN or infinity has d = NaN, which reaches every y of the row.
 typedef struct collet_cpu_act {
@@ -32,10 +35,17 @@ static inline uint32_t collet_cpu_act_together(uint32_t n_left)
 }
 
 // act[step * b] = block b of x, where step tokens are together.
-void collet_cpu_quantize_act_avx2(collet_cpu_act *act, uint32_t step, const float *x, uint32_t n_in);
+typedef void collet_cpu_quantize_act_fn(collet_cpu_act *act, uint32_t step, const float *x, uint32_t n_in);
+collet_cpu_quantize_act_fn collet_cpu_quantize_act_avx2, collet_cpu_quantize_act_neon;
 
 // The same in two planes: act[step * b] as above, act[step * b + 1] what it left over.
-void collet_cpu_quantize_act_fine_avx2(collet_cpu_act *act, uint32_t step, const float *x, uint32_t n_in);
+collet_cpu_quantize_act_fn collet_cpu_quantize_act_fine_avx2, collet_cpu_quantize_act_fine_neon;
+
+// Activations for calls of many tokens on dense weights, one group of matmul_dense.h: out[l][j][token] from n_tokens
+// (at most 6) rows of n_columns (at most 512).
+typedef void collet_cpu_dense_pack_fn(float *out, const float *x, uint64_t x_stride, uint32_t n_tokens,
+                                      uint32_t n_columns);
+collet_cpu_dense_pack_fn collet_cpu_dense_pack_avx2;
 
 // ---- AMX: activations in bf16 ----
 //
@@ -96,7 +106,9 @@ typedef struct collet_cpu_matmul_args {
 
 // Converts a->x to tiles: tokens [token, token + 32) and columns [column, column + COLLET_CPU_TILES_COLUMNS), as far as
 // there are; both begin such a group.
-void collet_cpu_bf16_tiles_amx(uint16_t *tiles, const collet_cpu_matmul_args *a, uint32_t token, uint32_t column);
+typedef void collet_cpu_bf16_tiles_fn(uint16_t *tiles, const collet_cpu_matmul_args *a, uint32_t token,
+                                      uint32_t column);
+collet_cpu_bf16_tiles_fn collet_cpu_bf16_tiles_amx;
 
 typedef void collet_cpu_matmul_fn(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
                                   uint32_t token_begin, uint32_t token_end);
@@ -116,6 +128,21 @@ extern const size_t collet_cpu_n_matmul_kernels;
 
 // The last line of the format that isa_mask can run; NULL: none.
 const collet_cpu_matmul_kernel *collet_cpu_matmul_choose(const char *format, uint32_t isa_mask);
+
+// A level of this machine's processor (matmul_levels.inc), lowest first; the lowest has a kernel for every format.
+typedef struct collet_cpu_matmul_level {
+    uint32_t isa;
+    const char *word;                            // in messages
+    collet_cpu_quantize_act_fn *quantize_act[2]; // to one plane, to two
+    collet_cpu_bf16_tiles_fn *bf16_tiles;        // NULL: no kernels on tiles
+    collet_cpu_dense_pack_fn *dense_pack;        // NULL: dense kernels read activations as they are
+    const collet_module *module;
+} collet_cpu_matmul_level;
+extern const collet_cpu_matmul_level collet_cpu_matmul_levels[];
+extern const size_t collet_cpu_n_matmul_levels;
+
+// The level of one ISA bit, of which there must be a line.
+const collet_cpu_matmul_level *collet_cpu_matmul_level_of(uint32_t isa);
 
 // How a format is packed: NULL for formats that are read as they are (f32, f16, bf16) and for unknown ones.
 typedef struct collet_cpu_packing {

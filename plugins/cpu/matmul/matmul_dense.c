@@ -12,6 +12,7 @@
 
 typedef struct dense_job {
     const collet_cpu_matmul_kernel *kernel;
+    collet_cpu_dense_pack_fn *pack;
     collet_cpu_matmul_args args;
     float *packed;
     uint32_t n_tokens, n_tasks, n_pieces;
@@ -35,9 +36,8 @@ static void pack_task(void *ctx, uint32_t task, uint32_t worker)
         const uint32_t token = i % j->args.n_groups * GROUP;
         const uint32_t column = j->args.column_begin + i / j->args.n_groups * CHUNK;
         const uint32_t tokens = j->n_tokens - token, columns = j->args.column_end - column;
-        collet_cpu_dense_pack_avx2(j->packed + (uint64_t)i * CHUNK * GROUP,
-                                   j->args.x + token * j->args.x_stride + column, j->args.x_stride,
-                                   tokens < GROUP ? tokens : GROUP, columns < CHUNK ? columns : CHUNK);
+        j->pack(j->packed + (uint64_t)i * CHUNK * GROUP, j->args.x + token * j->args.x_stride + column,
+                j->args.x_stride, tokens < GROUP ? tokens : GROUP, columns < CHUNK ? columns : CHUNK);
     }
 }
 
@@ -56,10 +56,12 @@ static void multiply_task(void *ctx, uint32_t task, uint32_t worker)
     }
 }
 
-void collet_cpu_dense_run(const collet_cpu_matmul_kernel *kernel, const collet_cpu_matmul_args *args, uint32_t n_tokens,
-                          void *ws, const collet_host *host)
+void collet_cpu_dense_run(const collet_cpu_matmul_kernel *kernel, collet_cpu_dense_pack_fn *pack,
+                          const collet_cpu_matmul_args *args, uint32_t n_tokens, void *ws, const collet_host *host)
 {
-    dense_job j = { .kernel = kernel, .args = *args, .n_tokens = n_tokens, .n_tasks = host->workers(host->self) };
+    dense_job j = {
+        .kernel = kernel, .pack = pack, .args = *args, .n_tokens = n_tokens, .n_tasks = host->workers(host->self)
+    };
     j.n_pieces = j.n_tasks * PIECES_PER_WORKER;
     j.packed = (float *)(void *)((uint8_t *)ws + (64 - (uintptr_t)ws % 64) % 64);
     j.args.packed_x = j.packed;

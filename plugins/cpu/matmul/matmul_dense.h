@@ -20,11 +20,8 @@ uint64_t collet_cpu_dense_ws_bytes(uint32_t n_tokens, uint32_t n_in);
 
 // y = x W^T with a kernel for f32, f16 or bf16. args->packed_x and the columns are set here.
 // Threads: [control] uses the host's workers
-void collet_cpu_dense_run(const collet_cpu_matmul_kernel *kernel, const collet_cpu_matmul_args *args, uint32_t n_tokens,
-                          void *ws, const collet_host *host);
-
-// One group: out[l][j][token] from n_tokens (at most 6) rows of n_columns (at most 512).
-void collet_cpu_dense_pack_avx2(float *out, const float *x, uint64_t x_stride, uint32_t n_tokens, uint32_t n_columns);
+void collet_cpu_dense_run(const collet_cpu_matmul_kernel *kernel, collet_cpu_dense_pack_fn *pack,
+                          const collet_cpu_matmul_args *args, uint32_t n_tokens, void *ws, const collet_host *host);
 
 // The group of `token` in the chunk that begins at `column`.
 static inline const float *collet_cpu_dense_packed(const collet_cpu_matmul_args *a, uint32_t column, uint32_t token)

@@ -16,14 +16,15 @@ typedef enum matmul_kind { MATMUL_ONE, MATMUL_GROUP, MATMUL_GLU, MATMUL_KINDS } 
 
 typedef struct matmul_mod {
     const collet_host *host;
+    const collet_cpu_matmul_level *level;
     uint32_t isa; // the level this module is of and those below, as far as they are offered
-    uint32_t level;
     bool offered; // by the host
     uint32_t f32, cpu, op[MATMUL_KINDS];
 } matmul_mod;
 
 // A weight and what multiplies with it.
 typedef struct matmul {
+    const collet_cpu_matmul_level *level;           // the module's
     const collet_cpu_matmul_kernel *kernel, *tiles; // tiles: for COLLET_CPU_TILES_FROM tokens and more; NULL: none
     const collet_cpu_packing *packing;              // NULL: canonical rows
     uint64_t panel_bytes;                           // of a row for canonical rows

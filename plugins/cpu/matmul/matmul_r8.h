@@ -10,30 +10,11 @@
 #define COLLET_PLUGINS_CPU_MATMUL_MATMUL_R8_H
 
 #include "plugins/cpu/matmul/matmul.h"
+#include "plugins/cpu/matmul/r8_format.h"
 
 // How far ahead the one stream of weights is fetched: what is under way at 20 GB/s and 100 ns, less what the hardware
 // fetches by itself.
 #define R8_AHEAD_BYTES 1024
-
-// What is added for sums of activations.
-enum { R8_M_NONE, R8_M_STORED, R8_M_OFFSET };
-
-// How a record's scales are stored.
-enum { R8_D_F16, R8_D_F32, R8_D_E8M0 };
-
-// What a format's file says about its records (matmul_pack.c).
-typedef struct r8_format {
-    r8_codes_fn *codes;
-    uint32_t code_bytes; // of 32 columns
-    int d;
-    int bits; // of an unsigned code; 0: signed bytes
-    int m;
-    int offset;        // R8_M_OFFSET: was added to every code
-    int is_super;      // records of 256 columns whose sub-blocks have scales
-    int n_sub;         // sub-blocks in 32 columns: 1 or 2
-    int signed_scales; // of sub-blocks
-    int nibble_scales; // R8_M_STORED: a byte holds scale (low nibble) and minimum
-} r8_format;
 
 // 32 columns of a panel, apart from their codes.
 typedef struct r8_block {
@@ -53,11 +34,6 @@ R8_INLINE __m256 r8_powers(const uint8_t *p)
     const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, one), 23);
     const __m256i denormal = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
     return _mm256_castsi256_ps(_mm256_blendv_epi8(denormal, normal, _mm256_cmpgt_epi32(e, one)));
-}
-
-R8_INLINE uint32_t r8_d_bytes(const r8_format f)
-{
-    return f.d == R8_D_F32 ? 32 : f.d == R8_D_E8M0 ? 8 : 16;
 }
 
 R8_INLINE __m256 r8_d(const uint8_t *p, const r8_format f)

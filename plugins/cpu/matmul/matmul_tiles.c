@@ -13,6 +13,7 @@
 
 typedef struct tiles_job {
     const collet_cpu_matmul_kernel *kernel;
+    collet_cpu_bf16_tiles_fn *bf16_tiles;
     collet_cpu_matmul_args args;
     uint32_t n_tasks, n_pieces;
     uint16_t *x;
@@ -34,8 +35,7 @@ static void convert_task(void *ctx, uint32_t task, uint32_t worker)
     const uint32_t groups = (j->args.n_in + COLLET_CPU_TILES_COLUMNS - 1) / COLLET_CPU_TILES_COLUMNS;
     const uint64_t n = ((uint64_t)j->args.n_tokens + 31) / 32 * groups;
     for (uint64_t i = n * task / j->n_tasks; i < n * (task + 1) / j->n_tasks; i++)
-        collet_cpu_bf16_tiles_amx(j->x, &j->args, (uint32_t)(i / groups) * 32,
-                                  (uint32_t)(i % groups) * COLLET_CPU_TILES_COLUMNS);
+        j->bf16_tiles(j->x, &j->args, (uint32_t)(i / groups) * 32, (uint32_t)(i % groups) * COLLET_CPU_TILES_COLUMNS);
 }
 
 static uint32_t tiles_of(const collet_cpu_matmul_args *a)
@@ -58,10 +58,11 @@ static void multiply_task(void *ctx, uint32_t task, uint32_t worker)
     }
 }
 
-void collet_cpu_tiles_run(const collet_cpu_matmul_kernel *kernel, const collet_cpu_matmul_args *args, uint32_t n_tokens,
-                          void *ws, const collet_host *host)
+void collet_cpu_tiles_run(const collet_cpu_matmul_kernel *kernel, collet_cpu_bf16_tiles_fn *bf16_tiles,
+                          const collet_cpu_matmul_args *args, uint32_t n_tokens, void *ws, const collet_host *host)
 {
     tiles_job j = { .kernel = kernel,
+                    .bf16_tiles = bf16_tiles,
                     .args = *args,
                     .n_tasks = host->workers(host->self),
                     .scratch_bytes = collet_cpu_tiles_scratch_bytes(n_tokens) };

@@ -14,7 +14,7 @@ uint64_t collet_cpu_tiles_ws_bytes(uint32_t n_tokens, uint32_t n_in, uint32_t n_
 
 // y = x W^T with an AMX kernel. args->act, tiles and scratch are set here.
 // Threads: [control] uses the host's workers; permission for tiles is the process's (core/base/isa.c asks for it)
-void collet_cpu_tiles_run(const collet_cpu_matmul_kernel *kernel, const collet_cpu_matmul_args *args, uint32_t n_tokens,
-                          void *ws, const collet_host *host);
+void collet_cpu_tiles_run(const collet_cpu_matmul_kernel *kernel, collet_cpu_bf16_tiles_fn *bf16_tiles,
+                          const collet_cpu_matmul_args *args, uint32_t n_tokens, void *ws, const collet_host *host);
 
 #endif

@@ -199,15 +199,15 @@ static void destroy(void *inst)
         op->host->free(op->host->self, op);
 }
 
-static collet_status open_level(const collet_host *host, uint32_t isa, void **mod, collet_error *err)
+static collet_status open_level(const collet_host *host, uint32_t isa, const char *level, void **mod, collet_error *err)
 {
     const collet_host_cpu *cpu = host->get(host->self, COLLET_HOST_CPU_ID);
     ops_module *m = host->alloc(host->self, sizeof *m, 64);
     if (!m)
         return host->fail(err, COLLET_E_NOMEM, 0, "no memory for the module");
-    *m = (ops_module){ .host = host, .isa = isa };
+    *m = (ops_module){ .host = host, .level = level };
     if (cpu && (cpu->isa_mask & isa))
-        m->mask = COLLET_ISA_REF | COLLET_ISA_AVX2 | isa; // AVX512 has all of AVX2
+        m->mask = (isa | (isa - 1)) & cpu->isa_mask; // the levels below it too
     for (int i = 0; i < OPS_KINDS; i++)
         m->op[i] = host->intern(host->self, collet_cpu_ops_names[i]);
     m->f32 = host->intern(host->self, "f32");
@@ -215,22 +215,6 @@ static collet_status open_level(const collet_host *host, uint32_t isa, void **mo
     m->cpu = host->intern(host->self, "cpu");
     *mod = m;
     return COLLET_OK;
-}
-
-static collet_status open_avx2(const collet_host *host, const collet_value *values, uint32_t n_values, void **mod,
-                               collet_error *err)
-{
-    (void)values;
-    (void)n_values;
-    return open_level(host, COLLET_ISA_AVX2, mod, err);
-}
-
-static collet_status open_avx512(const collet_host *host, const collet_value *values, uint32_t n_values, void **mod,
-                                 collet_error *err)
-{
-    (void)values;
-    (void)n_values;
-    return open_level(host, COLLET_ISA_AVX512, mod, err);
 }
 
 static void close_module(void *mod)
@@ -248,30 +232,26 @@ static const collet_op_vt vt = {
     .destroy = destroy,
 };
 
-const collet_module collet_cpu_ops_avx2 = {
-    .size = sizeof(collet_module),
-    .tier = COLLET_TIER_TUNED,
-    .score = 200,
-    .id = "cpu.ops.avx2",
-    .iface = COLLET_OPS_IFACE,
-    .domain = "cpu",
-    .summary = "norms, rope, activations and embeddings with AVX2",
-    .vt = &vt,
-    .ops = collet_cpu_ops_names,
-    .open = open_avx2,
-    .close = close_module,
-};
-
-const collet_module collet_cpu_ops_avx512 = {
-    .size = sizeof(collet_module),
-    .tier = COLLET_TIER_TUNED,
-    .score = 300,
-    .id = "cpu.ops.avx512",
-    .iface = COLLET_OPS_IFACE,
-    .domain = "cpu",
-    .summary = "norms, rope, activations and embeddings with AVX-512",
-    .vt = &vt,
-    .ops = collet_cpu_ops_names,
-    .open = open_avx512,
-    .close = close_module,
-};
+#define LEVEL(level, isa, word, module_score, text)                                                           \
+    static collet_status open_##level(const collet_host *host, const collet_value *values, uint32_t n_values, \
+                                      void **mod, collet_error *err)                                          \
+    {                                                                                                         \
+        (void)values;                                                                                         \
+        (void)n_values;                                                                                       \
+        return open_level(host, COLLET_ISA_##isa, word, mod, err);                                            \
+    }                                                                                                         \
+    const collet_module collet_cpu_ops_##level = {                                                            \
+        .size = sizeof(collet_module),                                                                        \
+        .tier = COLLET_TIER_TUNED,                                                                            \
+        .score = module_score,                                                                                \
+        .id = "cpu.ops." #level,                                                                              \
+        .iface = COLLET_OPS_IFACE,                                                                            \
+        .domain = "cpu",                                                                                      \
+        .summary = text,                                                                                      \
+        .vt = &vt,                                                                                            \
+        .ops = collet_cpu_ops_names,                                                                          \
+        .open = open_##level,                                                                                 \
+        .close = close_module,                                                                                \
+    };
+#include "plugins/cpu/ops/ops_levels.inc"
+#undef LEVEL

@@ -57,6 +57,8 @@ typedef struct collet_cpu_ops_kernel {
 // The last line for `op` and `format` that isa_mask has; NULL when there is none.
 const collet_cpu_ops_kernel *collet_cpu_ops_choose(const char *op, const char *format, uint32_t isa_mask);
 
-extern const collet_module collet_cpu_ops_avx2, collet_cpu_ops_avx512;
+#define LEVEL(level, isa, word, score, text) extern const collet_module collet_cpu_ops_##level;
+#include "ops_levels.inc"
+#undef LEVEL
 
 #endif

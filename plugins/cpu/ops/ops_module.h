@@ -23,8 +23,8 @@ typedef enum ops_kind {
 // One open module: its level, and the ids it compares descriptors with.
 typedef struct ops_module {
     const collet_host *host;
-    uint32_t isa;  // the level it is named after
-    uint32_t mask; // levels whose kernels it may use; 0 when the host does not offer its own
+    const char *level; // the one it is named after, in messages
+    uint32_t mask;     // levels whose kernels it may use; 0 when the host does not offer its own
     uint32_t op[OPS_KINDS];
     uint32_t f32, i32, cpu;
 } ops_module;

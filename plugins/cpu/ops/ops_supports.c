@@ -137,11 +137,12 @@ static bool params_fit(collet_op_caps *caps, ops_kind kind, const void *params, 
 static bool fits(const ops_module *m, const collet_op_desc *desc, collet_op_caps *caps)
 {
     if (!m->mask)
-        return collet_cpu_refuse(caps, "%s is not offered on this machine",
-                                 m->isa == COLLET_ISA_AVX512 ? "AVX-512" : "AVX2");
+        return collet_cpu_refuse(caps, "%s is not offered on this machine", m->level);
     const ops_kind kind = collet_cpu_ops_kind(m, desc->op);
     if (kind == OPS_KINDS)
         return collet_cpu_refuse(caps, "no such op in this module");
+    if (!collet_cpu_ops_choose(collet_cpu_ops_names[kind], "any", m->mask))
+        return collet_cpu_refuse(caps, "no kernel of this level for %s", collet_cpu_ops_names[kind]);
 
     static const char *const in_name[] = { "in[0]", "in[1]", "in[2]" }, *const out_name[] = { "out[0]", "out[1]" };
     const ops_shape *shape = &shapes[kind];

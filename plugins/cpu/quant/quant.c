@@ -7,8 +7,9 @@
 #include "collet/plugin/host.h"
 #include "collet/plugin/quant.h"
 
-// Nothing is chosen at run time, so a level that is missing here takes the module out of the list.
-static void need(const collet_host *host, uint32_t isa, const char *name, collet_probe *out)
+// Nothing is chosen at run time, so a level that is missing here takes the module out of the list. Unused where the
+// table has no line for the machine.
+__attribute__((unused)) static void need(const collet_host *host, uint32_t isa, const char *name, collet_probe *out)
 {
     const collet_host_cpu *cpu = host->get(host->self, COLLET_HOST_CPU_ID);
     if (cpu && (cpu->isa_mask & isa))

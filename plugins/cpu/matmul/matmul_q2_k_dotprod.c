@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/matmul/matmul_q2_k_dotprod.c - q2_k.r8: scales and minima of 16 columns, codes of 2 bits.
+#include "plugins/cpu/matmul/r8_dotprod.h"
+#include "plugins/cpu/matmul/matmul_r8_neon.h"
+
+void collet_cpu_matmul_q2_k_dotprod(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
+                                    uint32_t token_begin, uint32_t token_end)
+{
+    const r8_format format = {
+        .codes = r8_pairs, .code_bytes = 64, .bits = 2, .m = R8_M_STORED, .is_super = 1, .n_sub = 2, .nibble_scales = 1
+    };
+    r8_run(a, panel_begin, panel_end, token_begin, token_end, format);
+}

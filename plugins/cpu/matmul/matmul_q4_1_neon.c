@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/matmul/matmul_q4_1_neon.c - q4_1.r8: d | m | nibbles.
+#include "plugins/cpu/matmul/r8_neon.h"
+#include "plugins/cpu/matmul/matmul_r8_neon.h"
+
+void collet_cpu_matmul_q4_1_neon(const collet_cpu_matmul_args *a, uint32_t panel_begin, uint32_t panel_end,
+                                 uint32_t token_begin, uint32_t token_end)
+{
+    const r8_format format = { .codes = r8_nibbles, .code_bytes = 128, .bits = 4, .m = R8_M_STORED, .n_sub = 1 };
+    r8_run(a, panel_begin, panel_end, token_begin, token_end, format);
+}
