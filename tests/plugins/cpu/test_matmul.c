@@ -604,7 +604,7 @@ static void test_matmul__what_does_not_fit_is_refused_by_name(void **state)
     b.y = y;
     b.in[1] = NULL;
     b.desc.n_in = 1;
-    refuses(&b, "1 inputs and 1 outputs: a matmul has 2 and 1");
+    refuses(&b, "1 inputs and 1 outputs: 2 to 2, and 1 wanted");
     b.desc.op = b.host.host.intern(b.host.host.self, "conv");
     refuses(&b, "no such op in this module");
     unbind(&b);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tests/plugins/cpu/test_ops.c - each kernel between the matmuls against its op in double; includes ops_kernels.inc to
 // make one named test per line.
+//
+// It is longer than 600 lines: what each op's reference in double needs, one after the other.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
