@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # scripts/pinned_run.py - commands one after the other on some CPUs, each with its time, memory and foreign load.
 #
-#     pinned_run.py SPEC.json     {"cpus": [0, 1], "commands": [{"argv": [...], "env": {...}}, ...]} -> JSON on stdout
+#     pinned_run.py SPEC.json     {"cpus": [0, 1], "settle_s": 20, "commands": [{"argv": [...], "env": {...}}, ...]}
+#                                 -> JSON on stdout
 #
 # A program of its own, so that it can be run inside a wrapper that waits for a quiet machine: what happens while it
 # waits is not measured. Foreign load is the time that these CPUs were busy, less what the command itself used, in
 # cores; /proc/stat counts in hundredths of a second, so runs below half a second say little about it. Before the
-# first command the CPUs are given some seconds to become idle.
+# first command the CPUs are given up to settle_s to become idle.
 # Keys of a command: "busy": N, another process turns N of the CPUs' last ones meanwhile; "resident": samples the
 # resident memory, and the median of the last quarter of the run is kept; "remove": a file that goes first.
 import json
@@ -20,8 +21,7 @@ import tempfile
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
-SAMPLE_S = 0.02
-SETTLE_S = 20.0  # at most, until the CPUs are idle: compilers end what they have begun
+SAMPLE_S = 0.002
 WINDOW_S = 0.3
 OUTPUT_MAX = 1 << 20
 
@@ -49,8 +49,9 @@ def resident_bytes(pid):
         return 0
 
 
-def settle(cpus):
-    end = time.monotonic() + SETTLE_S
+def settle(cpus, at_most_s):
+    """Waits until the CPUs are idle: compilers end what they have begun."""
+    end = time.monotonic() + at_most_s
     while time.monotonic() < end:
         before = busy_s(cpus)
         time.sleep(WINDOW_S)
@@ -100,17 +101,18 @@ def run(command, cpus):
         for f in (out, err):
             f.seek(0)
             texts.append(f.read(OUTPUT_MAX).decode(errors="replace"))
-    last = samples[len(samples) * 3 // 4:]
+    # Of a run too short for this, the most: its first sample is from before exec, its last from while it ends.
+    last = samples[len(samples) * 3 // 4:] if len(samples) >= 16 else [max(samples, default=0)]
     return {"rc": process.returncode, "stdout": texts[0], "stderr": texts[1][-2000:], "wall_s": wall,
             "foreign": max(0.0, foreign) / wall, "peak_bytes": usage.ru_maxrss * 1024,
-            "resident_bytes": statistics.median(last) if last else 0}
+            "resident_bytes": statistics.median(last)}
 
 
 def main():
     spec = json.loads(pathlib.Path(sys.argv[1]).read_text())
     cpus = set(spec["cpus"])
     os.sched_setaffinity(0, cpus)
-    settle(cpus)
+    settle(cpus, spec["settle_s"])
     json.dump([run(command, cpus) for command in spec["commands"]], sys.stdout)
     return 0
 

@@ -80,7 +80,7 @@ class Bench:
     def run_once(self, commands):
         """One try, and for commands that fail an exception with what they said."""
         with tempfile.NamedTemporaryFile("w", suffix=".json") as spec:
-            json.dump({"cpus": self.cpus, "commands": commands}, spec)
+            json.dump({"cpus": self.cpus, "settle_s": self.args.settle, "commands": commands}, spec)
             spec.flush()
             done = subprocess.run([*shlex.split(self.args.wrap), sys.executable, str(ROOT / "scripts/pinned_run.py"),
                                    spec.name], capture_output=True, text=True, check=False)
@@ -418,6 +418,7 @@ def main():
     ap.add_argument("--minutes", type=float, help="begin no row after so many minutes")
     ap.add_argument("--pairs", type=int, help="rounds of a comparison (default: 1 to 9, by its length)")
     ap.add_argument("--tries", type=int, default=3, help="how often a run that foreign load disturbed is run at most")
+    ap.add_argument("--settle", type=float, default=20.0, help="how many seconds to wait for idle CPUs at most")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--wrap", default=os.environ.get("TARGETS_WRAP", ""),
                     help="a command that runs another one on a quiet machine (environment: TARGETS_WRAP)")
