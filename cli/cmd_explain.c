@@ -100,6 +100,15 @@ static json_t *rule_json(const collet_rule *rule)
     return json_string(where);
 }
 
+static json_t *weights_json(const collet_plan_row *row)
+{
+    json_t *weights = json_array();
+    for (uint32_t k = 0; k < row->n_weights; k++)
+        json_array_append_new(
+            weights, json_pack("{s:s, s:s}", "tensor", row->weights[k].tensor, "format", row->weights[k].format));
+    return weights;
+}
+
 static json_t *rows_json(const collet_plan *plan)
 {
     json_t *rows = json_array();
@@ -107,11 +116,12 @@ static json_t *rows_json(const collet_plan *plan)
         collet_plan_row row;
         collet_plan_row_at(plan, i, &row);
         json_t *layer = row.layer < 0 ? json_null() : json_integer(row.layer);
-        json_array_append_new(rows, json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "phase",
-                                              collet_phase_name(row.phase), "layer", layer, "slot", row.slot, "op",
-                                              row.op, "tensor", row.tensor, "format", row.format, "module",
-                                              row.choice->module->info->id, "fallback", row.choice->fallback, "rule",
-                                              rule_json(row.choice->rule), "rejected", candidates_json(row.choice)));
+        json_array_append_new(rows,
+                              json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:s, s:b, s:o, s:o}", "phase",
+                                        collet_phase_name(row.phase), "layer", layer, "slot", row.slot, "op", row.op,
+                                        "tensor", row.tensor, "format", row.format, "weights", weights_json(&row),
+                                        "module", row.choice->module->info->id, "fallback", row.choice->fallback,
+                                        "rule", rule_json(row.choice->rule), "rejected", candidates_json(row.choice)));
     }
     return rows;
 }

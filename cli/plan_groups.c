@@ -21,10 +21,26 @@ static const char *without_layer(const char *tensor)
     return dot ? dot + 1 : tensor;
 }
 
+// "attn_q.weight", or "attn_q attn_k attn_v" of a fused one.
+static void name_weights(const collet_plan_row *row, char *out, size_t n_out)
+{
+    if (row->n_weights < 2) {
+        snprintf(out, n_out, "%s", without_layer(row->tensor));
+        return;
+    }
+    size_t at = 0;
+    for (uint32_t k = 0; k < row->n_weights && at < n_out; k++) {
+        const char *name = without_layer(row->weights[k].tensor);
+        at += (size_t)snprintf(out + at, n_out - at, "%s%.*s", k ? " " : "", (int)strcspn(name, "."), name);
+    }
+}
+
 bool collet_plan_group_has(const collet_plan_group *g, const collet_plan_row *row)
 {
+    char weight[sizeof g->weight];
+    name_weights(row, weight, sizeof weight);
     return g->row.phase == row->phase && strcmp(g->row.op, row->op) == 0 && strcmp(g->row.format, row->format) == 0 &&
-           g->row.choice->module == row->choice->module && strcmp(g->weight, without_layer(row->tensor)) == 0 &&
+           g->row.choice->module == row->choice->module && strcmp(g->weight, weight) == 0 &&
            (g->row.layer < 0) == (row->layer < 0);
 }
 
@@ -41,7 +57,8 @@ size_t collet_plan_groups(const collet_plan *plan, collet_plan_group *groups, si
             break;
         if (k == n) {
             groups[n] = (collet_plan_group){ .row = row };
-            snprintf(groups[n++].weight, sizeof groups[0].weight, "%s", without_layer(row.tensor));
+            name_weights(&row, groups[n].weight, sizeof groups[n].weight);
+            n++;
         }
         collet_plan_group *g = &groups[k];
         bool again = g->n_layers > 0 && g->layers[g->n_layers - 1] == row.layer; // q and k of one layer

@@ -10,7 +10,7 @@
 // Rows of one kind: same phase, op, weight name without its layer, format, module.
 typedef struct collet_plan_group {
     collet_plan_row row; // the first
-    char weight[64];     // "attn_q.weight"; "" without
+    char weight[64];     // "attn_q.weight", "attn_q attn_k attn_v"; "" without
     int32_t layers[1024];
     uint32_t n_layers;
 } collet_plan_group;

@@ -269,6 +269,11 @@ void collet_plan_row_at(const collet_plan *p, size_t i, collet_plan_row *row)
                               .tensor = c->tensor,
                               .format = c->format,
                               .choice = &c->choice };
+    for (uint32_t k = 0; k < c->n_in && row->n_weights < COLLET_MATMUL_GROUP_MAX; k++)
+        if (c->in_from[k].weight) {
+            row->weights[row->n_weights].tensor = c->in_from[k].weight->name;
+            row->weights[row->n_weights++].format = c->in_from[k].weight->format_name;
+        }
 }
 
 static void hash_text(XXH64_state_t *state, const char *text)

@@ -10,6 +10,7 @@
 #define COLLET_CORE_MODEL_PLAN_H
 
 #include "collet/plugin/kvcache.h"
+#include "collet/plugin/matmul.h"
 #include "core/model/model.h"
 #include "core/plugin/select.h"
 
@@ -59,7 +60,13 @@ collet_model *collet_plan_model(const collet_plan *p);
 typedef struct collet_plan_row {
     uint32_t phase; // COLLET_PHASE_*
     int32_t layer;
-    const char *slot, *op, *tensor, *format; // tensor, format: "" when the op has no weight
+    const char *slot, *op;
+    const char *tensor,
+        *format;        // of the first weight; "" when the op has none; format "mixed": those of several differ
+    uint32_t n_weights; // of a fused matmul several
+    struct {
+        const char *tensor, *format;
+    } weights[COLLET_MATMUL_GROUP_MAX];
     const collet_choice *choice;
 } collet_plan_row;
 size_t collet_plan_n_rows(const collet_plan *p);

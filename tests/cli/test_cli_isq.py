@@ -26,7 +26,7 @@ def expected(choice, layer):
 def tensor_formats(*args, env=None):
     """Tensor -> format, of the plan."""
     rows = json.loads(collet("explain", "--json", *args, env=env).out)["rows"]
-    return {row["tensor"]: row["format"] for row in rows if row["tensor"]}
+    return {weight["tensor"]: weight["format"] for row in rows for weight in row["weights"]}
 
 
 class Recipes(ProgramTest):
