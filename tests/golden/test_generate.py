@@ -101,10 +101,11 @@ class Golden(unittest.TestCase):
             yield record, model, cases
 
     def test_generate__reference_modules_follow_the_f32_rows(self):
-        """The first case token by token. The others all at once: where every choice after the recorded ids before it
-        is the recorded one, greedy decoding gives those ids, by induction, and reading is ten times as fast."""
+        """The first case token by token. Of the others every third, all at once: where every choice after the recorded
+        ids before it is the recorded one, greedy decoding gives those ids, by induction, and reading is ten times as
+        fast."""
         for record, model, cases in self.each_model():
-            for number, case in enumerate(cases[:1] if QUICK else cases):
+            for number, case in enumerate(cases[:1] if QUICK else cases[::3]):
                 want = case["f32"]["generated_ids"]
                 n = min(case["f32"]["fragile"] + [len(want), 8 if QUICK else len(want)])
                 if n == 0:
