@@ -653,8 +653,8 @@ static void test_matmul__every_weight_format_has_a_kernel(void **state)
 #name, name   \
     }
 
-// Emulated instructions are slow, one by one or the whole processor's (qemu-user): where tests are to be quick, a format
-// of each kind (floats, blocks of 32, signed ones, blocks of 256) stands for all.
+// Emulated instructions are slow, one by one or the whole processor's (qemu-user): where tests are to be quick, a
+// format of each kind (floats, blocks of 32, signed ones, blocks of 256) stands for all.
 #if defined(__aarch64__)
 #define EMULATION true
 #else
