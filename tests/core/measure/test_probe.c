@@ -2,6 +2,7 @@
 // tests/core/measure/test_probe.c - probes measure what the machine has, and say 0 of what it has not.
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
@@ -38,11 +39,18 @@ static void test_peak__is_zero_without_the_unit(void **state)
         assert_true(collet_peak_run(pool, peak, COLLET_ISA_REF) == 0.0);
 }
 
+static void need_avx2(void)
+{
+    if (isa.mask & COLLET_ISA_AVX2)
+        return;
+    fprintf(stderr, "skipped: this machine does not offer avx2\n");
+    skip();
+}
+
 static void test_peak__orders_the_units(void **state)
 {
     (void)state;
-    if (!(isa.mask & COLLET_ISA_AVX2))
-        skip();
+    need_avx2();
     const double f32 = collet_peak_run(pool, COLLET_PEAK_F32, isa.mask);
     assert_true(f32 > 1e9 && f32 < 1e14); // two cores at 16 to 64 operations a cycle
     assert_true(collet_peak_run(pool, COLLET_PEAK_INT8, isa.mask) > 1e9);
@@ -71,8 +79,7 @@ static void check_reads_all(collet_probe_read_fn *read)
 static void test_read__touches_every_byte(void **state)
 {
     (void)state;
-    if (!(isa.mask & COLLET_ISA_AVX2))
-        skip();
+    need_avx2();
     check_reads_all(collet_probe_read_avx2);
     if (isa.mask & COLLET_ISA_AVX512)
         check_reads_all(collet_probe_read_avx512);
