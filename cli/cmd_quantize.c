@@ -90,8 +90,9 @@ static int open_files(quantize *q)
     const char *imatrix = collet_args_text(q->args, "imatrix");
     if (collet_gguf_open(&q->source, q->args->operands[0], &err) != COLLET_OK)
         return collet_cli_fail(&err, COLLET_EXIT_MODEL);
-    if (imatrix && (collet_imatrix_open(&q->imatrix, imatrix, &err) != COLLET_OK ||
-                    collet_imatrix_check(q->imatrix, q->source, &err) != COLLET_OK))
+    if (imatrix && collet_imatrix_open(&q->imatrix, imatrix, &err) != COLLET_OK) // one that is not there: as with --isq
+        return collet_cli_fail(&err, err.code == COLLET_E_IO || err.code == COLLET_E_NOT_FOUND ? COLLET_EXIT_USAGE : 0);
+    if (imatrix && collet_imatrix_check(q->imatrix, q->source, &err) != COLLET_OK)
         return collet_cli_fail(&err, 0);
     return COLLET_EXIT_OK;
 }

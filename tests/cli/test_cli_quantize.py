@@ -137,6 +137,12 @@ class Refusals(Quantize):
         self.assert_fails(collet("quantize", "--type", "q8_0", self.need(TINY), shut / "x.gguf"), FAILED,
                           "cannot create a file in", "Permission denied")
 
+    def test_cli_quantize__an_imatrix_that_is_not_there_is_a_usage_error(self):
+        missing = self.folder / "none.dat"
+        self.assert_fails(collet("quantize", "--type", "q4_0", "--allow-requantize", "--imatrix", missing,
+                                 self.need(TINY), self.folder / "out.gguf"), USAGE, str(missing))
+        self.assertFalse((self.folder / "out.gguf").exists())
+
     def test_cli_quantize__an_imatrix_of_another_model(self):
         source = self.f16()
         for name, n, text in (("blk.99.ffn_up.weight", 256, "it has the weight 'blk.99.ffn_up.weight'"),
